@@ -1,0 +1,13 @@
+//! A durable workflow server that is one pure function, `http::Request -> http::Response`.
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod http;
+pub mod ids;
+pub mod platform;
+pub mod store;
+pub mod time;
+pub mod value;
+mod workflow;
+
+pub use app::{App, Budget, OpenError, Settings};

@@ -1,0 +1,3 @@
+//! State: the database trait and the SQL.
+
+pub mod database;

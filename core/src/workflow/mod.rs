@@ -1,0 +1,1 @@
+//! The workflow document: what a user writes, checked and compiled.
