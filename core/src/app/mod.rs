@@ -1,11 +1,60 @@
 //! The async ring: load, decide, commit, answer.
+//!
+//! One request: `http` makes a typed call of it; [`App::dispatch`] picks the handler; the handler reads what
+//! it needs or hands a command to [`commit`]; there a slice of the run is loaded, the engine decides, and
+//! the decision is committed in one batch, guarded by the run's revision. Only then is the answer sent, and
+//! whoever waits for what happened is woken.
 
+mod alarm;
+mod bells;
+mod claim;
+mod commit;
+mod dispatch;
+mod documents;
+mod drive;
+mod events;
+mod executor;
+mod fault;
+mod hot;
+mod leases;
+mod lists;
+mod logs;
+mod queues;
+mod request;
+pub(crate) mod runs;
+pub(crate) mod shapes;
+mod signals;
+mod system;
+mod tasks;
+mod workers;
+mod workflows;
+
+use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use event_listener::EventListener;
+use futures_util::future::{Either, select, select_all};
 use http::{Request, Response};
 
+use crate::engine::Run;
 use crate::http::body::Body;
+use crate::http::exchange::{Exchange, Opened};
+use crate::http::operations::OPERATIONS;
+use crate::http::problem::Problem;
+use crate::http::reply;
+use crate::ids::{LeaseId, TenantId, Version};
 use crate::platform::Platform;
-use crate::store::database::{Database, DatabaseError};
+use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
+use crate::store::migrations::{self, Migrated};
+use crate::store::{StoreError, claims, timers, workflows as workflow_rows};
 use crate::time::{Duration, Timestamp};
+use crate::workflow::model::Workflow;
+
+use alarm::Alarm;
+use bells::Bells;
+use hot::HotRuns;
+use queues::Queues;
 
 /// What a host sets once. Everything has a default.
 #[derive(Debug, Clone)]
@@ -37,9 +86,9 @@ impl Default for Settings {
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The database does not answer or does not take writes.
+    /// The database does not answer, does not take writes, or is not one of ours.
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Store(#[from] StoreError),
     /// A newer program has migrated this database.
     #[error(
         "the database is of version {found}, and this program knows versions up to {known}: \
@@ -51,6 +100,12 @@ pub enum OpenError {
         /// The newest version this program knows.
         known: i64,
     },
+}
+
+impl From<DatabaseError> for OpenError {
+    fn from(error: DatabaseError) -> Self {
+        OpenError::Store(error.into())
+    }
 }
 
 /// How far [`App::drive`] may go.
@@ -67,39 +122,186 @@ pub struct App<D, P> {
     database: D,
     platform: P,
     settings: Settings,
+    exchange: Exchange,
+    tenant: TenantId,
+    executor: crate::ids::WorkerId,
+    started_at: Timestamp,
+    hot: HotRuns,
+    compiled: Mutex<HashMap<(TenantId, Version), Arc<Workflow>>>,
+    queues: Queues,
+    bells: Bells,
+    alarm: Alarm,
+    /// Leases that nobody will report on: their claimant went away before it got them.
+    orphans: Mutex<Vec<LeaseId>>,
+    /// Idempotency scopes whose first request is under way.
+    under_way: Mutex<HashSet<String>>,
+    /// When a claim or heartbeat of a worker was last written down.
+    seen: Mutex<HashMap<crate::ids::WorkerId, Timestamp>>,
+    closing: std::sync::atomic::AtomicBool,
 }
+
+/// How many compiled workflows are kept.
+const COMPILED_MAX: usize = 256;
 
 impl<D: Database, P: Platform> App<D, P> {
     /// Migrates the database to this program's version and makes the server.
     pub async fn open(database: D, platform: P, settings: Settings) -> Result<Self, OpenError> {
-        Ok(Self { database, platform, settings })
+        let now = platform.now();
+        if let Migrated::Newer(found) = migrations::migrate(&database, now).await? {
+            return Err(OpenError::Newer { found, known: migrations::NEWEST });
+        }
+        let exchange = Exchange::new(OPERATIONS, &settings.base_path, settings.body_bytes_max);
+        let mut random = [0; 10];
+        platform.random(&mut random);
+        let executor = format!("selvedge-{}", crate::ids::uuid_v7(now.as_millis(), random));
+        let app = Self {
+            database,
+            platform,
+            settings,
+            exchange,
+            tenant: "default".parse().expect("it is a valid tenant"),
+            executor: executor.parse().expect("a UUID makes a valid worker id"),
+            started_at: now,
+            hot: HotRuns::default(),
+            compiled: Mutex::default(),
+            queues: Queues::default(),
+            bells: Bells::default(),
+            alarm: Alarm::default(),
+            orphans: Mutex::default(),
+            under_way: Mutex::default(),
+            seen: Mutex::default(),
+            closing: false.into(),
+        };
+        app.read_virtual_times().await?;
+        app.alarm.now();
+        Ok(app)
     }
 
-    /// Answers one request. Never fails and never panics: every fault is a problem document.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
-    where
-        B: http_body::Body,
-        B::Data: Send,
-    {
-        let _ = (request, &self.database, &self.platform, &self.settings);
-        Response::new(Body::full("not yet"))
+    /// Answers one request. Never fails: every fault is a problem document.
+    pub async fn handle<B: http_body::Body>(&self, request: Request<B>) -> Response<Body> {
+        let mut random = [0; 16];
+        self.platform.random(&mut random);
+        match self.exchange.open(request, random).await {
+            Opened::Done(response) => response,
+            Opened::Call(call) => {
+                let answer = self.answer(&call).await;
+                reply::close(call, answer, &self.platform)
+            }
+        }
     }
 
     /// Fires due timers and runs `http` tasks until there is nothing to do now or the budget is spent, and
     /// says when the next timer is due. It is to be called again then, or when [`App::woken`] comes back,
     /// whichever is first.
     pub async fn drive(&self, budget: Budget) -> Option<Timestamp> {
-        let _ = budget;
-        None
+        self.drive_on(budget).await
     }
 
     /// Comes back when there may be something for [`App::drive`] to do that was not there before.
     pub async fn woken(&self) {
-        std::future::pending().await
+        self.alarm.wait().await;
     }
 
-    /// Gives the leases that this server's own executors hold back to their queues, without spending an
-    /// attempt, and lets long polls end with what they have. For a graceful shutdown: no `drive` may be
-    /// running. `handle` still answers.
-    pub async fn close(&self) {}
+    /// Lets long polls end with what they have, and gives the leases that this server's own executors hold
+    /// back to their queues, without spending an attempt. For a graceful shutdown: no `drive` may be running.
+    /// `handle` still answers.
+    pub async fn close(&self) {
+        self.end_waits();
+        self.release_own().await;
+    }
+
+    /// Lets long polls, now and from now on, end at once with what they have.
+    pub fn end_waits(&self) {
+        self.closing.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.bells.ring_all();
+    }
+
+    /// Each queue has come as far as the head of its lanes.
+    async fn read_virtual_times(&self) -> Result<(), StoreError> {
+        let rows = self.database.read(vec![claims::every_lane(&self.tenant)]).await?;
+        for row in rows.into_iter().flatten() {
+            let (queue, lane) = claims::read_every_lane(row)?;
+            let heads = self.database.read(vec![claims::head(&self.tenant, &lane, 1)]).await?;
+            for head in heads.into_iter().flatten() {
+                self.queues.advance(&self.tenant, &queue, claims::read_candidate(head)?.fair_order);
+            }
+        }
+        Ok(())
+    }
+
+    /// A stored version, compiled once.
+    async fn compiled(&self, tenant: &TenantId, version: &Version) -> Result<Arc<Workflow>, StoreError> {
+        let key = (tenant.clone(), version.clone());
+        if let Some(workflow) = lock(&self.compiled).get(&key) {
+            return Ok(workflow.clone());
+        }
+        let rows = self.database.read(vec![workflow_rows::document(tenant, version)]).await?;
+        let row = rows.into_iter().flatten().next();
+        let row = row.ok_or_else(|| StoreError::Corrupt(format!("table documents: no version {version}")))?;
+        let document = workflow_rows::read_document(row)?.to_value();
+        let workflow = crate::workflow::parse::parse(&document).map_err(|faults| {
+            let first = faults.first().map_or(String::new(), |fault| fault.message.clone());
+            StoreError::Corrupt(format!("table documents: version {version} does not compile: {first}"))
+        })?;
+        let workflow = Arc::new(workflow);
+        self.remember_compiled(key, workflow.clone());
+        Ok(workflow)
+    }
+
+    fn remember_compiled(&self, key: (TenantId, Version), workflow: Arc<Workflow>) {
+        let mut compiled = lock(&self.compiled);
+        if compiled.len() >= COMPILED_MAX {
+            compiled.clear();
+        }
+        compiled.insert(key, workflow);
+    }
+
+    /// One batch of reads, its failure a problem.
+    async fn read(&self, reads: Vec<Statement>) -> Result<Vec<Vec<Row>>, Problem> {
+        self.database.read(reads).await.map_err(|error| self.problem(&error.into()))
+    }
+
+    /// The first row of one statement.
+    async fn first_row(&self, read: Statement) -> Result<Option<Row>, Problem> {
+        Ok(self.read(vec![read]).await?.into_iter().flatten().next())
+    }
+
+    /// Commits one batch; false if it was refused.
+    async fn write(&self, batch: Batch) -> Result<bool, Problem> {
+        let outcomes = self.database.write(vec![batch]).await.map_err(|error| self.problem(&error.into()))?;
+        Ok(outcomes.first() == Some(&Outcome::Committed))
+    }
+
+    /// Waits until one of these bells rings: true; or the wait is over: false.
+    async fn any_rings<F: Future<Output = ()>>(&self, ears: Vec<EventListener>, over: Pin<&mut F>) -> bool {
+        if self.is_closing() {
+            return false;
+        }
+        matches!(select(select_all(ears), over).await, Either::Left(_))
+    }
+
+    async fn wait_over(&self, wait: Duration) {
+        if wait > Duration::ZERO {
+            self.platform.sleep(wait).await;
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    /// The problem of a run that was asked for by a client and is not there.
+    async fn require_run(&self, id: &crate::ids::RunId) -> Result<Run, Problem> {
+        self.run(id).await
+    }
+
+    /// Every tenant of the database.
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        let rows = self.database.read(vec![timers::tenants()]).await?;
+        rows.into_iter().flatten().map(timers::read_tenant).collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

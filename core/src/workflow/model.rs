@@ -194,4 +194,12 @@ impl Kind {
             Kind::Signal { .. } => "signal",
         }
     }
+
+    /// Whether an attempt of this kind runs outside the engine, under a lease.
+    pub fn is_leased(&self) -> bool {
+        match self {
+            Kind::Worker { .. } | Kind::Http { .. } => true,
+            Kind::Value { .. } | Kind::Sleep { .. } | Kind::Signal { .. } => false,
+        }
+    }
 }

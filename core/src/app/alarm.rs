@@ -1,0 +1,91 @@
+//! When the drive is needed next, and the bell that says that it is needed now.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use event_listener::Event;
+
+use crate::time::Timestamp;
+
+/// What the drive has to be told.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    next: Mutex<Option<Timestamp>>,
+    needed: AtomicBool,
+    late: AtomicBool,
+    bell: Event,
+}
+
+/// Held while a commit is on its way. A caller that goes away before it has landed cannot announce it: then
+/// the drive does.
+pub(super) struct Late<'a>(Option<&'a Alarm>);
+
+impl Alarm {
+    /// The drive is needed at this time, unless it comes by earlier anyway.
+    pub(super) fn at(&self, time: Timestamp) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if next.is_none_or(|next| time < next) {
+            *next = Some(time);
+            drop(next);
+            self.now();
+        }
+    }
+
+    /// The drive is needed now.
+    pub(super) fn now(&self) {
+        self.needed.store(true, Ordering::SeqCst);
+        self.bell.notify(usize::MAX);
+    }
+
+    /// The drive has looked: it comes by at `next` by itself.
+    pub(super) fn set(&self, next: Option<Timestamp>) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+
+    /// Takes the word that the drive is needed now.
+    pub(super) fn take(&self) -> bool {
+        self.needed.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether the drive is needed now.
+    pub(super) fn is_needed(&self) -> bool {
+        self.needed.load(Ordering::SeqCst)
+    }
+
+    /// Comes back when the drive is needed now.
+    pub(super) async fn wait(&self) {
+        loop {
+            let ear = self.bell.listen();
+            if self.needed.load(Ordering::SeqCst) {
+                return;
+            }
+            ear.await;
+        }
+    }
+
+    /// Watches over a commit that is on its way.
+    pub(super) fn late(&self) -> Late<'_> {
+        Late(Some(self))
+    }
+
+    /// Takes the word that a commit has landed, or will, which nobody announces.
+    pub(super) fn take_late(&self) -> bool {
+        self.late.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Late<'_> {
+    /// The caller is still there.
+    pub(super) fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Late<'_> {
+    fn drop(&mut self) {
+        if let Some(alarm) = self.0 {
+            alarm.late.store(true, Ordering::SeqCst);
+            alarm.now();
+        }
+    }
+}

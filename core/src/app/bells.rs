@@ -1,0 +1,79 @@
+//! Waking those who wait: a bell for each thing that may change.
+//!
+//! Whoever waits listens first and looks second, so that nothing that happens in between is missed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use event_listener::{Event, EventListener};
+
+use crate::ids::{RunId, TenantId};
+
+/// What a bell is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Topic {
+    /// A task has become ready on this queue.
+    Queue(TenantId, Arc<str>),
+    /// The run has ended.
+    Run(TenantId, RunId),
+}
+
+/// The bells that somebody listens to.
+#[derive(Debug, Default)]
+pub(super) struct Bells {
+    bells: Mutex<HashMap<Topic, Arc<Event>>>,
+}
+
+/// Someone who waits for several bells.
+pub(super) struct Listening<'a> {
+    bells: &'a Bells,
+    topics: Vec<Topic>,
+}
+
+impl Bells {
+    /// Listens to these bells for as long as the answer lives.
+    pub(super) fn listen(&self, topics: Vec<Topic>) -> Listening<'_> {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in &topics {
+            bells.entry(topic.clone()).or_default();
+        }
+        drop(bells);
+        Listening { bells: self, topics }
+    }
+
+    /// Wakes everybody who listens to this bell now.
+    pub(super) fn ring(&self, topic: &Topic) {
+        let bell = self.bells.lock().unwrap_or_else(PoisonError::into_inner).get(topic).cloned();
+        if let Some(bell) = bell {
+            bell.notify(usize::MAX);
+        }
+    }
+
+    /// Wakes everybody.
+    pub(super) fn ring_all(&self) {
+        let bells: Vec<Arc<Event>> =
+            self.bells.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for bell in bells {
+            bell.notify(usize::MAX);
+        }
+    }
+}
+
+impl Listening<'_> {
+    /// One future for each bell; each comes back when its bell rings after this call.
+    pub(super) fn ears(&self) -> Vec<EventListener> {
+        let mut bells = self.bells.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        self.topics.iter().map(|topic| bells.entry(topic.clone()).or_default().listen()).collect()
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        let mut bells = self.bells.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in &self.topics {
+            if bells.get(topic).is_some_and(|bell| bell.total_listeners() == 0) {
+                bells.remove(topic);
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Claims: a worker asks on its queues and gets leases, at once or as soon as there is something.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Command, Decided, Grant, Key, What};
+use crate::http::answer::Answer;
+use crate::http::call::Call;
+use crate::http::problem::{FieldError, Problem, Slug};
+use crate::ids::{Label, LeaseId, QueueName, RequestKey, RunId, TenantId, WorkerId};
+use crate::platform::Platform;
+use crate::store::claims::{self, Candidate, Lane};
+use crate::store::database::Database;
+use crate::store::leases::{self, LeaseRow};
+use crate::store::{StoreError, tasks};
+use crate::time::{Duration, Timestamp};
+use crate::value::Payload;
+use crate::workflow::model::Kind;
+
+use super::App;
+use super::bells::Topic;
+use super::commit::ClaimId;
+use super::fault::Fault;
+use super::lock;
+use super::runs::bounded;
+use super::shapes::ClaimedTask;
+
+/// One claim grants at most this many leases.
+pub(crate) const CLAIM_TASKS_MAX: u32 = 1000;
+/// A lease lasts at least this long without a heartbeat.
+pub(crate) const LEASE_TTL_MIN: Duration = Duration::from_secs(1);
+/// A lease lasts at most this long without a heartbeat.
+pub(crate) const LEASE_TTL_MAX: Duration = Duration::from_secs(3600);
+/// A claim may name at most this many queues.
+const QUEUES_MAX: usize = 64;
+/// How many heads of one lane a claim looks at, at the most.
+const HEADS_MAX: usize = 2000;
+
+/// What `POST /tasks/claim` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Claim {
+    /// Who asks.
+    worker_id: WorkerId,
+    /// On which queues.
+    #[schemars(length(min = 1, max = 64))]
+    queues: Vec<QueueName>,
+    /// What the worker carries: it gets only tasks whose labels are all among these.
+    #[serde(default)]
+    labels: Vec<Label>,
+    /// How many leases it takes at the most.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    max_tasks: u32,
+    /// How long to wait for something to become ready; at most 60 s.
+    #[serde(default)]
+    wait: Duration,
+    /// How long a lease lasts without a heartbeat: 1 s to 1 h.
+    #[serde(default = "thirty_seconds")]
+    lease_ttl: Duration,
+    /// The caller's id of this claim: the same again gives the same leases.
+    #[serde(default)]
+    claim_id: Option<RequestKey>,
+}
+
+/// What a claim is answered with.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Claimed {
+    /// The leases; empty when the wait is over.
+    tasks: Vec<ClaimedTask>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn thirty_seconds() -> Duration {
+    Duration::from_secs(30)
+}
+
+/// A claim after its checks, also that of an executor of this server.
+pub(super) struct Asked<'a> {
+    pub(super) tenant: &'a TenantId,
+    pub(super) worker: &'a WorkerId,
+    pub(super) queues: Vec<Arc<str>>,
+    pub(super) labels: Vec<String>,
+    pub(super) max_tasks: usize,
+    pub(super) lease_ttl: Duration,
+    pub(super) claim_id: Option<&'a RequestKey>,
+}
+
+/// Leases that were granted and have not reached anybody: they go back when this is dropped.
+struct Undelivered<'a> {
+    orphans: &'a std::sync::Mutex<Vec<LeaseId>>,
+    alarm: &'a super::alarm::Alarm,
+    leases: Vec<LeaseId>,
+}
+
+impl Drop for Undelivered<'_> {
+    fn drop(&mut self) {
+        if !self.leases.is_empty() {
+            lock(self.orphans).append(&mut self.leases);
+            self.alarm.now();
+        }
+    }
+}
+
+impl<D: Database, P: Platform> App<D, P> {
+    pub(super) async fn claim_tasks(&self, call: &Call<'_>) -> Result<Answer, Problem> {
+        let body: Claim = call.body()?;
+        check(&body)?;
+        let wait = bounded(body.wait, "/wait")?;
+        if !self.note_claimant(&body.worker_id, &body.queues, &body.labels, body.max_tasks).await? {
+            return Ok(Answer::json(200, &Claimed { tasks: Vec::new() }));
+        }
+        if let Some(claim_id) = &body.claim_id {
+            let tasks = self.granted_before(&body.worker_id, claim_id).await?;
+            if !tasks.is_empty() {
+                return Ok(Answer::json(200, &Claimed { tasks }));
+            }
+        }
+        let asked = Asked {
+            tenant: &self.tenant,
+            worker: &body.worker_id,
+            queues: body.queues.iter().map(QueueName::text).collect(),
+            labels: body.labels.iter().map(Label::to_string).collect(),
+            max_tasks: body.max_tasks as usize,
+            lease_ttl: body.lease_ttl,
+            claim_id: body.claim_id.as_ref(),
+        };
+        let tasks = self.claim_within(&asked, wait).await?;
+        Ok(Answer::json(200, &Claimed { tasks }))
+    }
+
+    /// Claims, and waits for something to claim.
+    async fn claim_within(&self, asked: &Asked<'_>, wait: Duration) -> Result<Vec<ClaimedTask>, Problem> {
+        let topic = |queue: &Arc<str>| Topic::Queue(asked.tenant.clone(), queue.clone());
+        let listening = self.bells.listen(asked.queues.iter().map(topic).collect());
+        let mut over = std::pin::pin!(self.wait_over(wait));
+        loop {
+            let ears = listening.ears();
+            let tasks = self.claim_now(asked).await.map_err(|fault| self.fault(fault, ""))?;
+            let waits = tasks.is_empty() && wait > Duration::ZERO;
+            if !waits || !self.any_rings(ears, over.as_mut()).await {
+                return Ok(tasks);
+            }
+        }
+    }
+
+    /// Grants what is ready now.
+    pub(super) async fn claim_now(&self, asked: &Asked<'_>) -> Result<Vec<ClaimedTask>, Fault> {
+        loop {
+            let candidates = self.candidates(asked).await?;
+            let any = !candidates.is_empty();
+            let (taken, _reserved) = self.queues.reserve(asked.tenant, candidates, asked.max_tasks);
+            if taken.is_empty() {
+                return Ok(Vec::new());
+            }
+            let tasks = self.grant(asked, taken).await?;
+            if !tasks.is_empty() || !any {
+                return Ok(tasks);
+            }
+        }
+    }
+
+    /// The heads of the lanes that the worker may claim from, in the order of claims.
+    async fn candidates(&self, asked: &Asked<'_>) -> Result<Vec<Candidate>, Fault> {
+        let reads = asked.queues.iter().map(|queue| claims::lanes(asked.tenant, queue)).collect();
+        let mut lanes: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for (queue, rows) in asked.queues.iter().zip(self.database.read(reads).await?) {
+            for row in rows {
+                let Lane { labels, lane } = claims::read_lane(row)?;
+                if labels.iter().all(|label| asked.labels.contains(label)) {
+                    lanes.push((queue.clone(), lane));
+                }
+            }
+        }
+        if lanes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let limit = (asked.max_tasks + self.queues.in_flight()).min(HEADS_MAX);
+        let reads = lanes.iter().map(|(_, lane)| claims::head(asked.tenant, lane, limit)).collect();
+        let mut candidates = Vec::new();
+        for ((queue, _), rows) in lanes.iter().zip(self.database.read(reads).await?) {
+            let read: Result<Vec<Candidate>, StoreError> = rows.into_iter().map(claims::read_candidate).collect();
+            let read = read?;
+            if let Some(head) = read.first() {
+                self.queues.advance(asked.tenant, queue, head.fair_order);
+            }
+            candidates.extend(read);
+        }
+        candidates.sort_by_key(|candidate| (-candidate.priority, candidate.fair_order));
+        Ok(candidates)
+    }
+
+    /// Grants leases for these, one commit for each run; what was lost to a race drops out.
+    async fn grant(&self, asked: &Asked<'_>, taken: Vec<Candidate>) -> Result<Vec<ClaimedTask>, Fault> {
+        let mut by_run: BTreeMap<RunId, Vec<Candidate>> = BTreeMap::new();
+        for candidate in taken {
+            by_run.entry(candidate.run.clone()).or_default().push(candidate);
+        }
+        let mut undelivered =
+            Undelivered { orphans: &self.orphans, alarm: &self.alarm, leases: Vec::new() };
+        let mut grants = Vec::new();
+        for (run, candidates) in by_run {
+            let leases: Vec<LeaseId> =
+                candidates.iter().map(|_| LeaseId::trusted(self.uuid(self.platform.now()).into())).collect();
+            undelivered.leases.extend(leases.iter().cloned());
+            grants.push(self.grant_in_run(asked, run, candidates, leases));
+        }
+        let mut tasks = Vec::new();
+        let mut failed = None;
+        for outcome in join_all(grants).await {
+            match outcome {
+                Ok(decided) => tasks.extend(self.claimed(&decided).await?),
+                Err(Fault::Refused(_) | Fault::NoRun | Fault::Contended | Fault::Repeated | Fault::Condition(_)) => {}
+                Err(error @ Fault::Store(_)) => failed = Some(error),
+            }
+        }
+        undelivered.leases.clear();
+        match failed {
+            Some(error) if tasks.is_empty() => Err(error),
+            _ => Ok(tasks),
+        }
+    }
+
+    async fn grant_in_run(
+        &self,
+        asked: &Asked<'_>,
+        run: RunId,
+        candidates: Vec<Candidate>,
+        leases: Vec<LeaseId>,
+    ) -> Result<Decided, Fault> {
+        let workflow = self.workflow_of_run(asked.tenant, &run).await?;
+        let mut grants: Vec<(Key, Grant)> = Vec::new();
+        for (candidate, id) in candidates.iter().zip(leases) {
+            let grant = Grant { id, worker: asked.worker.clone(), ttl: asked.lease_ttl };
+            grants.push((candidate.key.key(&workflow)?, grant));
+        }
+        self.command(asked.tenant, &run, &Command::Grant(grants), &ClaimId(asked.claim_id)).await
+    }
+
+    /// What the worker is told of the leases that a decision granted.
+    async fn claimed(&self, decided: &Decided) -> Result<Vec<ClaimedTask>, Fault> {
+        let slice = &decided.after;
+        let granted = decided.events.iter().filter_map(|event| match &event.what {
+            What::TaskStarted { task, .. } => Some(task.key(&slice.workflow)),
+            _ => None,
+        });
+        let mut claimed = Vec::new();
+        for key in granted {
+            let task = slice.task(key);
+            let upstream = self.upstream(slice, key).await?;
+            let Some(instance) = slice.get(key) else { continue };
+            let Some(lease) = instance.lease() else { continue };
+            let attempt_ends = task.timeout.map(|timeout| lease.granted_at.plus(timeout));
+            claimed.push(ClaimedTask {
+                lease_id: lease.id.clone(),
+                run_id: slice.run.id.clone(),
+                workflow: slice.run.workflow.clone(),
+                task: task.name.to_string(),
+                index: key.index,
+                queue: match &task.kind {
+                    Kind::Worker { queue, .. } => queue.to_string(),
+                    _ => tasks::HTTP_QUEUE.to_owned(),
+                },
+                attempt: instance.attempt,
+                input: instance.input.clone().unwrap_or_else(Payload::null),
+                upstream,
+                deadline: [attempt_ends, instance.total_deadline(task)].into_iter().flatten().min(),
+                lease_expires_at: lease.expires_at,
+                grace: task.grace,
+            });
+        }
+        Ok(claimed)
+    }
+
+    /// The outputs of the tasks that an instance needs.
+    async fn upstream(
+        &self,
+        slice: &crate::engine::Slice,
+        key: Key,
+    ) -> Result<BTreeMap<String, Option<Payload>>, Fault> {
+        let needs = &slice.task(key).needs;
+        if needs.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let reads = needs.iter().map(|ix| tasks::by_key(&slice.run, &slice.workflow, Key::of(*ix))).collect();
+        let mut upstream = BTreeMap::new();
+        for (ix, rows) in needs.iter().zip(self.database.read(reads).await?) {
+            let stored = rows.into_iter().next().map(tasks::read_instance).transpose()?;
+            let output = stored.and_then(|(_, instance)| instance.output);
+            upstream.insert(slice.workflow.task(*ix).name.to_string(), output);
+        }
+        Ok(upstream)
+    }
+
+    /// The leases that an earlier claim of this id was answered with, as far as they are still held.
+    async fn granted_before(&self, worker: &WorkerId, claim: &RequestKey) -> Result<Vec<ClaimedTask>, Problem> {
+        let rows = self.read(vec![leases::of_claim(&self.tenant, worker, claim)]).await?;
+        let rows: Result<Vec<LeaseRow>, StoreError> = rows.into_iter().flatten().map(leases::read).collect();
+        let rows = rows.map_err(|error| self.problem(&error))?;
+        let mut tasks = Vec::new();
+        for row in rows.into_iter().filter(|row| row.ended.is_none()) {
+            if let Some(task) = self.claimed_again(&row).await.map_err(|fault| self.fault(fault, ""))? {
+                tasks.push(task);
+            }
+        }
+        Ok(tasks)
+    }
+
+    async fn claimed_again(&self, row: &LeaseRow) -> Result<Option<ClaimedTask>, Fault> {
+        let rows = self.database.read(vec![crate::store::runs::by_id(&self.tenant, &row.run)]).await?;
+        let Some(run) = rows.into_iter().flatten().next() else { return Ok(None) };
+        let run = crate::store::runs::read_run(run)?;
+        let workflow = self.workflow_of(&run).await?;
+        let key = row.key.key(&workflow)?;
+        let rows = self.database.read(vec![tasks::by_key(&run, &workflow, key)]).await?;
+        let Some(stored) = rows.into_iter().flatten().next() else { return Ok(None) };
+        let (_, instance) = tasks::read_instance(stored)?;
+        let Some(lease) = instance.lease().filter(|lease| lease.id == row.id).cloned() else { return Ok(None) };
+        let at = instance.started_at.unwrap_or(lease.granted_at);
+        let mut slice = crate::engine::Slice::new(run, workflow);
+        let task = crate::engine::TaskRef::new(&slice.workflow, key);
+        let attempt = instance.attempt;
+        slice.load(key, Some(instance));
+        let events = vec![crate::engine::Event { at, what: What::TaskStarted { task, attempt, lease } }];
+        let decided = Decided { events, after: slice, repeated: crate::engine::Repeated::Yes };
+        Ok(self.claimed(&decided).await?.pop())
+    }
+
+    async fn workflow_of_run(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+    ) -> Result<Arc<crate::workflow::model::Workflow>, Fault> {
+        let rows = self.database.read(vec![crate::store::runs::version_of(tenant, run)]).await?;
+        let row = rows.into_iter().flatten().next().ok_or(Fault::NoRun)?;
+        let version = crate::store::runs::read_version(row)?;
+        Ok(self.compiled(tenant, &version).await?)
+    }
+
+    /// Whether this instant lies at or behind another.
+    pub(super) fn is_past(&self, time: Timestamp) -> bool {
+        time <= self.platform.now()
+    }
+}
+
+fn check(body: &Claim) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    if body.queues.is_empty() || body.queues.len() > QUEUES_MAX {
+        errors.push(FieldError::new("/queues", format!("expected 1 to {QUEUES_MAX} queues, found {}", body.queues.len())));
+    }
+    if !(1..=CLAIM_TASKS_MAX).contains(&body.max_tasks) {
+        errors.push(FieldError::new("/max_tasks", format!("expected 1 to {CLAIM_TASKS_MAX}, found {}", body.max_tasks)));
+    }
+    if !(LEASE_TTL_MIN..=LEASE_TTL_MAX).contains(&body.lease_ttl) {
+        let message = format!("expected {LEASE_TTL_MIN} to {LEASE_TTL_MAX}, found {}", body.lease_ttl);
+        errors.push(FieldError::new("/lease_ttl", message));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Slug::MalformedRequest, errors)) }
+}

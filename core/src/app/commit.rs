@@ -1,0 +1,330 @@
+//! The heart of the async ring: load a slice, decide, commit, and decide again when somebody was quicker.
+
+use std::sync::Arc;
+
+use crate::engine::{Command, Decided, Need, Run, Seen, Slice, TaskPhase, Undecided, What, decide, prefetch};
+use crate::ids::{RequestKey, RunId, TenantId};
+use crate::platform::Platform;
+use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
+use crate::store::projection::{self, Extras};
+use crate::store::runs::Guard;
+use crate::store::tasks::FairOrders;
+use crate::store::{StoreError, runs, signals, tasks, workflows};
+use crate::value::Value;
+use crate::workflow::model::{Kind, Workflow};
+
+use super::App;
+use super::bells::Topic;
+use super::fault::Fault;
+use super::hot::{HotRun, Slot};
+
+/// How often a decision is taken again after a lost race before the caller is told to come back.
+const TRIES_MAX: usize = 8;
+
+/// What a commit takes along besides the decision: conditions and records of the request itself.
+pub(super) trait Along {
+    /// Looks at the run as it is before the decision; refuses the request if its own condition fails.
+    fn check(&self, run: &Run) -> Result<(), Fault> {
+        let _ = run;
+        Ok(())
+    }
+
+    /// Adds statements that commit together with the decision.
+    fn add(&self, decided: &Decided, batch: &mut Batch) {
+        let _ = (decided, batch);
+    }
+
+    /// What the projection writes of the request.
+    fn extras(&self) -> Extras<'_> {
+        Extras::default()
+    }
+}
+
+/// Nothing besides the decision.
+pub(super) struct Nothing;
+
+impl Along for Nothing {}
+
+/// A claim's own id goes along with its grants.
+pub(super) struct ClaimId<'a>(pub(super) Option<&'a RequestKey>);
+
+impl Along for ClaimId<'_> {
+    fn extras(&self) -> Extras<'_> {
+        Extras { claim_id: self.0, digest: None }
+    }
+}
+
+impl<D: Database, P: Platform> App<D, P> {
+    /// Carries out a command on a run: 2xx of everything that changes a run comes through here.
+    pub(super) async fn command(
+        &self,
+        tenant: &TenantId,
+        id: &RunId,
+        command: &Command,
+        along: &impl Along,
+    ) -> Result<Decided, Fault> {
+        for _ in 0..TRIES_MAX {
+            let slot = self.hot.slot(tenant, id);
+            let pending = {
+                let mut hot = slot.lock().await;
+                if hot.is_none() {
+                    *hot = Some(self.load_run(tenant, id).await?);
+                }
+                let hot = hot.as_mut().expect("it was put there when there was none");
+                along.check(&hot.run)?;
+                let mut decided = self.decide(hot, command).await?;
+                let before = Guard::of(&hot.run);
+                let mut batch = Batch::default();
+                if !decided.events.is_empty() {
+                    self.stamp(&mut decided.after.run);
+                    batch = self.project(&mut decided, Some(before), &along.extras());
+                }
+                let own = batch.writes.len();
+                along.add(&decided, &mut batch);
+                if batch.writes.is_empty() {
+                    return Ok(decided);
+                }
+                hot.absorb(&decided);
+                // Put in line while the lock is held: the order of commits is the order of decisions.
+                (self.database.write(vec![batch]), decided, own)
+            };
+            let (commit, decided, own) = pending;
+            let late = self.alarm.late();
+            let outcome = commit.await;
+            late.done();
+            match outcome?.first() {
+                Some(Outcome::Committed) => {
+                    self.announce(&decided);
+                    return Ok(decided);
+                }
+                Some(Outcome::Refused(index)) => {
+                    *slot.lock().await = None;
+                    if *index >= own {
+                        return Err(Fault::Repeated);
+                    }
+                }
+                None => return Err(no_outcome()),
+            }
+        }
+        Err(Fault::Contended)
+    }
+
+    /// Commits a run that is new.
+    pub(super) async fn create(&self, mut decided: Decided, along: &impl Along) -> Result<Created, Fault> {
+        self.stamp(&mut decided.after.run);
+        let mut batch = Batch::default();
+        let workflow = &decided.after.workflow;
+        workflows::keep_document(&mut batch, &decided.after.run.tenant, &workflow.version, &workflow.canonical);
+        batch.writes.extend(self.project(&mut decided, None, &Extras::default()).writes);
+        let own = batch.writes.len();
+        along.add(&decided, &mut batch);
+        let commit = self.database.write(vec![batch]);
+        let late = self.alarm.late();
+        let outcome = commit.await;
+        late.done();
+        match outcome?.first() {
+            Some(Outcome::Committed) => {
+                self.announce(&decided);
+                Ok(Created::New(Box::new(decided)))
+            }
+            Some(Outcome::Refused(index)) if *index >= own => Err(Fault::Repeated),
+            Some(Outcome::Refused(_)) => Ok(Created::Exists),
+            None => Err(no_outcome()),
+        }
+    }
+
+    /// The run of an id, with its workflow.
+    async fn load_run(&self, tenant: &TenantId, id: &RunId) -> Result<HotRun, Fault> {
+        let mut answers = self.database.read(vec![runs::by_id(tenant, id)]).await?;
+        let row = answers.pop().and_then(|mut rows| rows.pop()).ok_or(Fault::NoRun)?;
+        let run = runs::read_run(row)?;
+        let workflow = self.workflow_of(&run).await?;
+        Ok(HotRun::new(run, workflow))
+    }
+
+    /// The version that a run keeps, compiled.
+    pub(super) async fn workflow_of(&self, run: &Run) -> Result<Arc<Workflow>, StoreError> {
+        self.compiled(&run.tenant, &run.version).await
+    }
+
+    /// Decides, loading whatever the decision turns out to need.
+    async fn decide(&self, hot: &mut HotRun, command: &Command) -> Result<Decided, Fault> {
+        let mut slice = Slice::new(hot.run.clone(), hot.workflow.clone());
+        let mut needs = prefetch(&hot.workflow, command);
+        loop {
+            self.load(hot, &mut slice, needs.into_iter().collect()).await?;
+            match decide(&slice, command, self.platform.now()) {
+                Ok(decided) => return Ok(decided),
+                Err(Undecided::Refused(refusal)) => return Err(refusal.into()),
+                Err(Undecided::Missing(missing)) => needs = missing.0,
+            }
+        }
+    }
+
+    /// Puts needs into the slice: from the hot run what it has, the rest by one batch of reads.
+    async fn load(&self, hot: &mut HotRun, slice: &mut Slice, needs: Vec<Need>) -> Result<(), Fault> {
+        let mut reads = Vec::new();
+        let mut asked = Vec::new();
+        for need in needs {
+            if let Need::Instance(key) = &need
+                && let Some(instance) = hot.instance(*key)
+            {
+                slice.load(*key, Some(instance.clone()));
+                continue;
+            }
+            reads.push(statement(slice, &need));
+            asked.push(need);
+        }
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let sets = |need: &Need| matches!(need, Need::Running | Need::Unsuccessful | Need::Signals(_));
+        if hot.is_ahead_of_rows || asked.iter().any(sets) {
+            self.settle().await?;
+            hot.is_ahead_of_rows = false;
+        }
+        let answers = self.database.read(reads).await?;
+        for (need, rows) in asked.into_iter().zip(answers) {
+            put(hot, slice, need, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Comes back when everything that was put in line before is committed or refused, so that rows say
+    /// what decisions have made of them.
+    pub(super) async fn settle(&self) -> Result<(), Fault> {
+        const SQL: &str = "UPDATE counters SET value = value WHERE name = 'cursor'";
+        let mut batch = Batch::default();
+        batch.push(Statement::new(SQL, Vec::new()));
+        self.database.write(vec![batch]).await?;
+        Ok(())
+    }
+
+    fn stamp(&self, run: &mut Run) {
+        let mut bytes = [0; 8];
+        self.platform.random(&mut bytes);
+        run.revision += 1;
+        run.commit = i64::from_be_bytes(bytes);
+    }
+
+    /// The writes of a decision, after giving what becomes ready its place in its queue.
+    fn project(&self, decided: &mut Decided, before: Option<Guard>, extras: &Extras<'_>) -> Batch {
+        let (mut orders, mut lanes) = (FairOrders::new(), Batch::default());
+        let workflow = decided.after.workflow.clone();
+        let run = &mut decided.after.run;
+        for event in &decided.events {
+            let What::TaskReady { task, .. } = &event.what else { continue };
+            let key = task.key(&workflow);
+            let task = workflow.task(key.task);
+            let (Some(queue), Some(lane)) = (tasks::queue(task), tasks::lane(task)) else { continue };
+            run.fair_order = self.queues.place(&run.tenant, queue, run.fair_order);
+            orders.insert(key, run.fair_order);
+            if !self.queues.knows_lane(&run.tenant, &lane) {
+                let labels: Vec<Value> = task.labels.iter().map(|label| label.as_str().into()).collect();
+                projection::add_lane(&mut lanes, run, queue, &Value::Array(labels).to_json(), &lane);
+            }
+        }
+        let mut batch = projection::project(decided, before, extras, &orders);
+        batch.writes.extend(lanes.writes);
+        batch
+    }
+
+    /// Tells those who wait what has been committed.
+    pub(super) fn announce(&self, decided: &Decided) {
+        let (run, workflow) = (&decided.after.run, &decided.after.workflow);
+        for event in &decided.events {
+            match &event.what {
+                What::TaskReady { task, .. } | What::TaskReleased { task, .. } => {
+                    let task = workflow.task(task.key(workflow).task);
+                    if let (Some(queue), Some(lane)) = (tasks::queue(task), tasks::lane(task)) {
+                        self.queues.learn_lane(&run.tenant, lane);
+                        self.bells.ring(&Topic::Queue(run.tenant.clone(), queue.into()));
+                        if queue == tasks::HTTP_QUEUE {
+                            self.alarm.now();
+                        }
+                    }
+                }
+                What::RunResumed {} => {
+                    self.bells.ring_all();
+                    self.alarm.now();
+                }
+                What::RunStopping { .. } => self.alarm.now(),
+                _ => {}
+            }
+        }
+        let timers = decided.after.touched().filter_map(|(key, instance)| {
+            let parked = run.phase == crate::engine::RunPhase::Paused
+                && !matches!(instance.phase, TaskPhase::Running(_));
+            instance.wake_at(run, decided.after.task(key)).filter(|_| !parked)
+        });
+        if let Some(earliest) = timers.chain(run.wake_at()).min() {
+            self.alarm.at(earliest);
+        }
+        if run.is_terminal() {
+            self.bells.ring(&Topic::Run(run.tenant.clone(), run.id.clone()));
+            self.hot.forget(&run.tenant, &run.id);
+        }
+    }
+
+    /// The slot of a run, for what changes a lease without changing the run.
+    pub(super) fn slot(&self, tenant: &TenantId, id: &RunId) -> Slot {
+        self.hot.slot(tenant, id)
+    }
+}
+
+/// What became of a run that was to be new.
+#[derive(Debug)]
+pub(super) enum Created {
+    /// It is there.
+    New(Box<Decided>),
+    /// There was one of this id already.
+    Exists,
+}
+
+fn no_outcome() -> Fault {
+    DatabaseError::Broken("the driver answered for no batch".to_owned()).into()
+}
+
+fn statement(slice: &Slice, need: &Need) -> Statement {
+    match need {
+        Need::Instance(key) => tasks::by_key(&slice.run, &slice.workflow, *key),
+        Need::Running => tasks::running(&slice.run),
+        Need::Unsuccessful => tasks::unsuccessful(&slice.run),
+        Need::Signals(name) => {
+            let waits = |kind: &Kind| matches!(kind, Kind::Signal { name: own, .. } if own == name);
+            let waiting = slice.workflow.tasks.iter().filter(|task| waits(&task.kind)).count();
+            signals::buffered(&slice.run, name, waiting as u32)
+        }
+        Need::SignalId(id) => signals::by_id(&slice.run, id),
+    }
+}
+
+fn put(hot: &mut HotRun, slice: &mut Slice, need: Need, rows: Vec<Row>) -> Result<(), StoreError> {
+    match need {
+        Need::Instance(key) => {
+            let stored = rows.into_iter().next().map(tasks::read_instance).transpose()?;
+            let stored = stored.map(|(_, instance)| instance);
+            slice.load(key, stored);
+            if let Some(instance) = slice.get(key) {
+                hot.keep(key, instance.clone());
+            }
+        }
+        Need::Running | Need::Unsuccessful => {
+            for row in rows {
+                let (row_key, stored) = tasks::read_instance(row)?;
+                let key = row_key.key(&slice.workflow)?;
+                let instance = hot.instance(key).cloned().unwrap_or(stored);
+                slice.load(key, Some(instance));
+            }
+            slice.mark_loaded(need);
+        }
+        Need::Signals(name) => {
+            let buffered: Result<Vec<_>, StoreError> = rows.into_iter().map(signals::read_buffered).collect();
+            slice.load_signals(name, buffered?);
+        }
+        Need::SignalId(id) => {
+            slice.load_signal_id(id, if rows.is_empty() { Seen::New } else { Seen::Before });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! `drive`: what happens without a request. Timers that are due, `http` tasks, leases that nobody got.
+//!
+//! Timers are rows. A drive reads those that are due, hands each to the engine, and asks for the next one
+//! when none is left; between drives nothing runs.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, join_all, select};
+use futures_util::stream::FuturesUnordered;
+
+use crate::engine::{Command, Key};
+use crate::ids::{RunId, TenantId};
+use crate::platform::Platform;
+use crate::store::database::Database;
+use crate::store::{StoreError, leases, tasks, timers};
+use crate::time::{Duration, Timestamp};
+
+use super::commit::Nothing;
+use super::fault::Fault;
+use super::leases::Ending;
+use super::{App, Budget, lock};
+
+/// How many due timers one round takes.
+const DUE_MAX: u32 = 512;
+/// How long a drive waits before it tries again after the database did not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl<D: Database, P: Platform> App<D, P> {
+    pub(super) async fn drive_on(&self, budget: Budget) -> Option<Timestamp> {
+        let ends = match budget {
+            Budget::Idle => None,
+            Budget::For(duration) => Some(self.platform.now().plus(duration)),
+        };
+        let mut running = FuturesUnordered::new();
+        loop {
+            self.alarm.take();
+            let next = match self.round().await {
+                Ok(next) => next,
+                Err(error) => {
+                    self.platform.log("error", format_args!("the drive stops for a moment: {error}"));
+                    Some(self.platform.now().plus(RETRY_AFTER))
+                }
+            };
+            self.alarm.set(next);
+            let over = ends.is_some_and(|ends| self.is_past(ends));
+            if !over && !self.is_closing() {
+                let free = self.settings.http_concurrency.saturating_sub(running.len());
+                match self.claim_http(free).await {
+                    Ok(claimed) => running.extend(claimed.into_iter().map(|task| self.run_http(task))),
+                    Err(error) => self.platform.log("error", format_args!("no http task was claimed: {error}")),
+                }
+            }
+            if running.is_empty() && (over || !self.alarm.is_needed()) {
+                return next;
+            }
+            if over {
+                // What is under way loses its lease unless another drive goes on with it: give it back.
+                drop(running);
+                self.release_own().await;
+                return next;
+            }
+            if !running.is_empty() {
+                let until = [next, ends].into_iter().flatten().min();
+                let wait = async {
+                    match until {
+                        Some(until) => self.platform.sleep(until.since(self.platform.now())).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                let woken = std::pin::pin!(self.alarm.wait());
+                let due = select(std::pin::pin!(wait), woken);
+                if let Either::Left((Some(()), _)) = select(running.next(), due).await {
+                    self.alarm.now();
+                }
+            }
+        }
+    }
+
+    /// Does what is due now, of every tenant, and says when the next timer is due.
+    async fn round(&self) -> Result<Option<Timestamp>, Fault> {
+        if self.alarm.take_late() {
+            self.settle().await?;
+            self.bells.ring_all();
+        }
+        self.release_orphans().await?;
+        let mut next = None;
+        for tenant in self.tenants().await? {
+            while self.fire(&tenant).await? {}
+            let earliest = self.next_timer(&tenant).await?;
+            next = [next, earliest].into_iter().flatten().min();
+        }
+        Ok(next)
+    }
+
+    /// Fires a round of due timers of a tenant; false if none was due.
+    async fn fire(&self, tenant: &TenantId) -> Result<bool, Fault> {
+        let now = self.platform.now();
+        let reads = vec![timers::due_runs(tenant, now, DUE_MAX), timers::due_tasks(tenant, now, DUE_MAX)];
+        let mut answers = self.database.read(reads).await?.into_iter();
+        let runs: Result<Vec<RunId>, StoreError> =
+            answers.next().unwrap_or_default().into_iter().map(timers::read_run).collect();
+        let runs = runs?;
+        let mut by_run: BTreeMap<RunId, Vec<tasks::RowKey>> = BTreeMap::new();
+        for row in answers.next().unwrap_or_default() {
+            let (run, key) = timers::read_task(row)?;
+            by_run.entry(run).or_default().push(key);
+        }
+        if runs.is_empty() && by_run.is_empty() {
+            return Ok(false);
+        }
+        let of_runs = join_all(runs.iter().map(|run| self.wake_run(tenant, run))).await;
+        let of_tasks = join_all(by_run.into_iter().map(|(run, keys)| self.wake_tasks(tenant, run, keys))).await;
+        for outcome in of_runs.into_iter().chain(of_tasks) {
+            match outcome {
+                // A run that is gone, or that somebody else has just moved on, needs nothing from us.
+                Ok(()) | Err(Fault::NoRun | Fault::Refused(_) | Fault::Contended) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(true)
+    }
+
+    async fn wake_run(&self, tenant: &TenantId, run: &RunId) -> Result<(), Fault> {
+        self.command(tenant, run, &Command::WakeRun, &Nothing).await.map(drop)
+    }
+
+    async fn wake_tasks(&self, tenant: &TenantId, run: RunId, keys: Vec<tasks::RowKey>) -> Result<(), Fault> {
+        let rows = self.database.read(vec![crate::store::runs::version_of(tenant, &run)]).await?;
+        let row = rows.into_iter().flatten().next().ok_or(Fault::NoRun)?;
+        let workflow = self.compiled(tenant, &crate::store::runs::read_version(row)?).await?;
+        let keys: Result<Vec<Key>, StoreError> = keys.iter().map(|key| key.key(&workflow)).collect();
+        let keys = keys?;
+        let decided = self.command(tenant, &run, &Command::WakeTasks(keys.clone()), &Nothing).await?;
+        // A timer that came too early (its lease was extended, say) is set anew.
+        let touched: Vec<Key> = decided.after.touched().map(|(key, _)| key).collect();
+        let early = keys.into_iter().filter(|key| !touched.contains(key));
+        let batches: Vec<_> = early.filter_map(|key| tasks::rearm(&decided.after, key)).collect();
+        if !batches.is_empty() {
+            self.database.write(batches).await?;
+        }
+        Ok(())
+    }
+
+    async fn next_timer(&self, tenant: &TenantId) -> Result<Option<Timestamp>, Fault> {
+        let answers = self.database.read(timers::next(tenant).into()).await?;
+        let mut next = None;
+        for rows in answers {
+            next = [next, timers::read_next(rows)?].into_iter().flatten().min();
+        }
+        Ok(next)
+    }
+
+    /// Gives back what was granted to claimants that went away.
+    async fn release_orphans(&self) -> Result<(), Fault> {
+        let orphans = std::mem::take(&mut *lock(&self.orphans));
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        self.settle().await?;
+        for lease in orphans {
+            // One that was never granted, or has ended, has nothing to give back.
+            let _ = self.end_lease(&lease, Ending::Release, None).await;
+        }
+        Ok(())
+    }
+
+    /// Gives back what this server's own executors hold.
+    pub(super) async fn release_own(&self) {
+        let rows = self.database.read(vec![leases::held_by(&self.tenant, self.executor.as_str())]).await;
+        let held: Vec<_> = rows.into_iter().flatten().flatten().filter_map(|row| leases::read(row).ok()).collect();
+        for lease in held {
+            let _ = self.end_lease(&lease.id, Ending::Release, None).await;
+        }
+    }
+}

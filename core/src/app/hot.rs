@@ -1,0 +1,106 @@
+//! Runs that were decided on lately, as the last decision left them.
+//!
+//! A hot run may be ahead of the database: the next decision is taken on it while its last commit is still
+//! on its way to the disk, and the driver keeps the order. Every commit is guarded by the revision and the
+//! commit number that it was decided on, so a hot run that turns out wrong costs a retry and nothing else.
+//! Only decisions use it; whatever clients read comes from the database.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+
+use futures_util::lock::Mutex;
+
+use crate::engine::{Decided, Instance, Key, Run, What};
+use crate::ids::{LeaseId, RunId, TenantId};
+use crate::time::Timestamp;
+use crate::workflow::model::Workflow;
+
+/// How many runs are kept.
+const RUNS_MAX: usize = 2048;
+/// How many instances of one run are kept.
+const INSTANCES_MAX: usize = 4096;
+
+/// A run and the instances of it that decisions have seen.
+#[derive(Debug)]
+pub(super) struct HotRun {
+    pub(super) run: Run,
+    pub(super) workflow: Arc<Workflow>,
+    /// Whether a commit that may still be on its way has changed rows that are not kept here.
+    pub(super) is_ahead_of_rows: bool,
+    instances: BTreeMap<Key, Instance>,
+}
+
+/// The place of one run: whoever holds its lock decides.
+pub(super) type Slot = Arc<Mutex<Option<HotRun>>>;
+
+/// The runs that are kept.
+#[derive(Debug, Default)]
+pub(super) struct HotRuns {
+    slots: SyncMutex<HashMap<(TenantId, RunId), Slot>>,
+}
+
+impl HotRuns {
+    /// The place of a run, empty if it is not kept.
+    pub(super) fn slot(&self, tenant: &TenantId, run: &RunId) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= RUNS_MAX {
+            // A slot that somebody holds is the only proof of order for its run: it stays.
+            let mut excess = slots.len() - RUNS_MAX / 2;
+            slots.retain(|_, slot| {
+                let keep = excess == 0 || Arc::strong_count(slot) > 1;
+                excess -= usize::from(!keep);
+                keep
+            });
+        }
+        slots.entry((tenant.clone(), run.clone())).or_default().clone()
+    }
+
+    /// Forgets a run, such as one that has ended.
+    pub(super) fn forget(&self, tenant: &TenantId, run: &RunId) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (tenant.clone(), run.clone());
+        if slots.get(&key).is_some_and(|slot| Arc::strong_count(slot) == 1) {
+            slots.remove(&key);
+        }
+    }
+}
+
+impl HotRun {
+    pub(super) fn new(run: Run, workflow: Arc<Workflow>) -> Self {
+        Self { run, workflow, is_ahead_of_rows: false, instances: BTreeMap::new() }
+    }
+
+    /// An instance as the last decision left it.
+    pub(super) fn instance(&self, key: Key) -> Option<&Instance> {
+        self.instances.get(&key)
+    }
+
+    /// Keeps an instance that was read.
+    pub(super) fn keep(&mut self, key: Key, instance: Instance) {
+        self.instances.insert(key, instance);
+    }
+
+    /// Takes over what a decision has made of the run.
+    pub(super) fn absorb(&mut self, decided: &Decided) {
+        self.run = decided.after.run.clone();
+        let whole_run = |what: &What| matches!(what, What::RunStopping { .. } | What::RunRetried { .. });
+        let sweeping = decided.events.iter().any(|event| whole_run(&event.what));
+        if sweeping || self.instances.len() > INSTANCES_MAX {
+            self.instances.clear();
+            self.is_ahead_of_rows = true;
+        }
+        for (key, instance) in decided.after.touched() {
+            self.instances.insert(key, instance.clone());
+        }
+    }
+
+    /// Notes that a lease was extended.
+    pub(super) fn extend(&mut self, key: Key, lease: &LeaseId, expires_at: Timestamp) {
+        if let Some(instance) = self.instances.get_mut(&key)
+            && let crate::engine::TaskPhase::Running(held) = &mut instance.phase
+            && held.id == *lease
+        {
+            held.expires_at = held.expires_at.max(expires_at);
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Reports of those who hold leases: heartbeats, outputs, failures, releases; single and many at once.
+
+use futures_util::future::join_all;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::run::{Category, Failure};
+use crate::engine::{Command, Decided, Key, RetryWish, RunPhase};
+use crate::http::answer::{Answer, AnswerBody};
+use crate::http::call::Call;
+use crate::http::problem::{FieldError, Problem, Slug};
+use crate::ids::LeaseId;
+use crate::platform::Platform;
+use crate::store::database::{Database, Outcome};
+use crate::store::leases::{self, LeaseRow};
+use crate::store::{runs, tasks};
+use crate::time::Duration;
+use crate::value::{Payload, Value};
+
+use super::App;
+use super::fault::Fault;
+use super::request::{Ask, Keep, digest};
+use super::runs::payload;
+use super::shapes::{Heartbeat, TaskShape};
+
+/// One batch may hold at most this many reports.
+pub(crate) const REPORTS_MAX: usize = 1000;
+/// The longest message of a failure, in characters.
+const MESSAGE_CHARS_MAX: usize = 4096;
+
+/// What `POST /leases/{lease_id}/complete` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Complete {
+    /// What the task answers; null unless it is given.
+    #[serde(default)]
+    output: Value,
+}
+
+/// What `POST /leases/{lease_id}/fail` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fail {
+    /// Why it failed.
+    error: TaskError,
+    /// Whether another attempt makes sense.
+    #[serde(default = "yes")]
+    retryable: bool,
+    /// Not before this has passed; instead of the policy's delay.
+    #[serde(default)]
+    retry_after: Option<Duration>,
+}
+
+/// Why a task failed, in the worker's words.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TaskError {
+    /// For a person.
+    #[schemars(length(max = 4096))]
+    message: String,
+    /// For a program.
+    #[serde(default)]
+    #[schemars(length(max = 128))]
+    code: Option<String>,
+    /// Anything else.
+    #[serde(default)]
+    details: Value,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What `POST /leases/batch` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reports {
+    /// The reports; each has an outcome of its own.
+    #[schemars(length(min = 1, max = 1000))]
+    items: Vec<Report>,
+}
+
+/// One report.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Report {
+    /// Extends the lease.
+    Heartbeat {
+        /// The lease.
+        lease_id: LeaseId,
+    },
+    /// The task is done.
+    Complete {
+        /// The lease.
+        lease_id: LeaseId,
+        /// What it answers.
+        #[serde(default)]
+        output: Value,
+    },
+    /// The attempt failed.
+    Fail {
+        /// The lease.
+        lease_id: LeaseId,
+        /// Why.
+        error: TaskError,
+        /// Whether another attempt makes sense.
+        #[serde(default = "yes")]
+        retryable: bool,
+        /// Not before this has passed.
+        #[serde(default)]
+        retry_after: Option<Duration>,
+    },
+    /// The task goes back to its queue.
+    Release {
+        /// The lease.
+        lease_id: LeaseId,
+    },
+}
+
+/// The outcomes of a batch, in the order of its reports.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Outcomes {
+    items: Vec<ReportOutcome>,
+}
+
+/// What became of one report.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ReportOutcome {
+    /// The lease.
+    lease_id: LeaseId,
+    /// The status that the report would have had alone.
+    status: u16,
+    /// The answer, of a report that was taken.
+    body: Option<Payload>,
+    /// The problem's type, of one that was not.
+    problem: Option<String>,
+    /// The problem's words.
+    detail: Option<String>,
+}
+
+/// A report that ends a lease.
+pub(super) enum Ending {
+    /// With this output.
+    Complete(Payload),
+    /// With this failure.
+    Fail(Failure, RetryWish),
+    /// Without counting.
+    Release,
+}
+
+impl<D: Database, P: Platform> App<D, P> {
+    pub(super) async fn heartbeat_lease(&self, call: &Call<'_>) -> Result<Answer, Problem> {
+        Ok(Answer::json(200, &self.extend(&call.path("lease_id")?).await?))
+    }
+
+    pub(super) async fn complete_lease(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
+        let body: Complete = call.body()?;
+        let output = payload(&body.output, "/output")?;
+        self.end_lease(&call.path("lease_id")?, Ending::Complete(output), keep).await
+    }
+
+    pub(super) async fn fail_lease(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
+        let Fail { error, retryable, retry_after } = call.body()?;
+        let ending = failed(error, retryable, retry_after)?;
+        self.end_lease(&call.path("lease_id")?, ending, keep).await
+    }
+
+    pub(super) async fn release_lease(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
+        self.end_lease(&call.path("lease_id")?, Ending::Release, keep).await
+    }
+
+    pub(super) async fn lease_batch(&self, call: &Call<'_>) -> Result<Answer, Problem> {
+        let Reports { items } = call.body()?;
+        if items.is_empty() || items.len() > REPORTS_MAX {
+            let message = format!("expected 1 to {REPORTS_MAX} reports, found {}", items.len());
+            return Err(Problem::with_errors(Slug::MalformedRequest, vec![FieldError::new("/items", message)]));
+        }
+        let items = join_all(items.into_iter().map(|report| self.report(report))).await;
+        Ok(Answer::json(200, &Outcomes { items }))
+    }
+
+    async fn report(&self, report: Report) -> ReportOutcome {
+        let (lease_id, ending) = match report {
+            Report::Heartbeat { lease_id } => {
+                let answer = self.extend(&lease_id).await.map(|heartbeat| Answer::json(200, &heartbeat));
+                return outcome(lease_id, answer);
+            }
+            Report::Complete { lease_id, output } => (lease_id, payload(&output, "/output").map(Ending::Complete)),
+            Report::Fail { lease_id, error, retryable, retry_after } => {
+                (lease_id, failed(error, retryable, retry_after))
+            }
+            Report::Release { lease_id } => (lease_id, Ok(Ending::Release)),
+        };
+        let answer = match ending {
+            Ok(ending) => self.end_lease(&lease_id, ending, None).await,
+            Err(problem) => Err(problem),
+        };
+        outcome(lease_id, answer)
+    }
+
+    /// Ends a lease; the same report again gets the same answer.
+    pub(super) async fn end_lease(
+        &self,
+        id: &LeaseId,
+        ending: Ending,
+        keep: Option<&Keep>,
+    ) -> Result<Answer, Problem> {
+        let digest = ending.digest();
+        let row = self.lease(id).await?;
+        if row.ended.is_some() {
+            return self.ended_before(&row, &digest).await;
+        }
+        let workflow = self.workflow_of(&self.run(&row.run).await?).await.map_err(|error| self.problem(&error))?;
+        let key = row.key.key(&workflow).map_err(|error| self.problem(&error))?;
+        let answer = |decided: &Decided| task_answer(decided, key);
+        let along = Ask { if_match: None, keep, digest: Some(&digest), answer };
+        let command = ending.command(key, id.clone());
+        match self.command(&self.tenant, &row.run, &command, &along).await {
+            Ok(decided) => Ok(task_answer(&decided, key)),
+            Err(Fault::Refused(refusal)) => {
+                // The first of two equal reports may have been committed since the row was read.
+                let row = self.lease(id).await?;
+                if row.ended.is_some() {
+                    return self.ended_before(&row, &digest).await;
+                }
+                Err(self.fault(refusal.into(), row.run.as_str()))
+            }
+            Err(fault) => Err(self.fault(fault, row.run.as_str())),
+        }
+    }
+
+    /// The answer to a report on a lease that has ended: that of the report that ended it, if it is the same.
+    async fn ended_before(&self, row: &LeaseRow, digest: &str) -> Result<Answer, Problem> {
+        if row.digest.as_deref() != Some(digest) {
+            let how = row.ended.as_deref().unwrap_or("ended");
+            return Err(Problem::new(Slug::LeaseLost, format!("the lease is no longer held: its attempt has {how}")));
+        }
+        let task = self.task_shape(&row.run, &row.key).await?;
+        Ok(Answer::json(200, &task))
+    }
+
+    /// Extends a lease by its own ttl.
+    pub(super) async fn extend(&self, id: &LeaseId) -> Result<Heartbeat, Problem> {
+        let row = self.lease(id).await?;
+        let run = self.run(&row.run).await?;
+        let workflow = self.workflow_of(&run).await.map_err(|error| self.problem(&error))?;
+        let key = row.key.key(&workflow).map_err(|error| self.problem(&error))?;
+        let stored = self.first_row(tasks::by_key(&run, &workflow, key)).await?;
+        let instance = stored.map(tasks::read_instance).transpose().map_err(|error| self.problem(&error))?;
+        let lease = instance.as_ref().and_then(|(_, i)| i.lease()).filter(|lease| lease.id == *id);
+        let lost = |why: &str| Problem::new(Slug::LeaseLost, format!("the lease is no longer held: {why}"));
+        let Some(lease) = lease else {
+            return Err(lost(&format!("its attempt has {}", row.ended.as_deref().unwrap_or("ended"))));
+        };
+        if let Some(timeout) = workflow.task(key.task).timeout
+            && self.is_past(lease.granted_at.plus(timeout))
+        {
+            return Err(lost("the attempt's timeout has passed"));
+        }
+        let slot = self.slot(&self.tenant, &run.id);
+        let (commit, expires_at) = {
+            let mut hot = slot.lock().await;
+            let now = self.platform.now();
+            let batch = tasks::extend(&run.id, &self.tenant, &row.key, lease, now);
+            let expires_at = now.plus(lease.ttl);
+            if let Some(hot) = hot.as_mut() {
+                hot.extend(key, id, expires_at);
+            }
+            (self.database.write(vec![batch]), expires_at)
+        };
+        let outcome = commit.await;
+        if !matches!(outcome.as_deref(), Ok([Outcome::Committed])) {
+            *slot.lock().await = None;
+        }
+        match outcome.map_err(|error| self.problem(&error.into()))?.first() {
+            Some(Outcome::Committed) => Ok(Heartbeat {
+                lease_expires_at: expires_at,
+                cancel_requested: matches!(run.phase, RunPhase::Stopping(_)),
+            }),
+            _ => Err(lost("it has expired")),
+        }
+    }
+
+    /// The lease of this id.
+    pub(super) async fn lease(&self, id: &LeaseId) -> Result<LeaseRow, Problem> {
+        let row = self.first_row(leases::by_id(&self.tenant, id)).await?;
+        let row = row.ok_or_else(|| Problem::not_found("lease", id))?;
+        leases::read(row).map_err(|error| self.problem(&error))
+    }
+
+    /// A task instance as the database has it.
+    pub(super) async fn task_shape(
+        &self,
+        run: &crate::ids::RunId,
+        row_key: &tasks::RowKey,
+    ) -> Result<TaskShape, Problem> {
+        let row = self.first_row(runs::by_id(&self.tenant, run)).await?;
+        let row = row.ok_or_else(|| Problem::not_found("run", run))?;
+        let run = runs::read_run(row).map_err(|error| self.problem(&error))?;
+        let workflow = self.workflow_of(&run).await.map_err(|error| self.problem(&error))?;
+        let key = row_key.key(&workflow).map_err(|error| self.problem(&error))?;
+        let stored = self.first_row(tasks::by_key(&run, &workflow, key)).await?;
+        match stored.map(tasks::read_instance).transpose().map_err(|error| self.problem(&error))? {
+            Some((_, instance)) => Ok(TaskShape::new(&run.id, workflow.task(key.task), key, &instance)),
+            None => Ok(TaskShape::unreached(&run, &workflow, key)),
+        }
+    }
+}
+
+impl Ending {
+    fn digest(&self) -> String {
+        match self {
+            Ending::Complete(output) => digest(&["complete", output.as_str()]),
+            Ending::Fail(failure, wish) => {
+                let failure = serde_json::to_string(failure).expect("a failure is plain data");
+                digest(&["fail", &failure, &format!("{wish:?}")])
+            }
+            Ending::Release => digest(&["release"]),
+        }
+    }
+
+    fn command(self, key: Key, lease: LeaseId) -> Command {
+        match self {
+            Ending::Complete(output) => Command::Complete { key, lease, output },
+            Ending::Fail(failure, retry) => Command::Fail { key, lease, failure, retry },
+            Ending::Release => Command::Release { key, lease },
+        }
+    }
+}
+
+fn failed(error: TaskError, retryable: bool, retry_after: Option<Duration>) -> Result<Ending, Problem> {
+    payload(&error.details, "/error/details")?;
+    let mut errors = Vec::new();
+    if error.message.chars().count() > MESSAGE_CHARS_MAX {
+        errors.push(FieldError::new("/error/message", format!("expected at most {MESSAGE_CHARS_MAX} characters")));
+    }
+    if error.code.as_ref().is_some_and(|code| code.chars().count() > 128) {
+        errors.push(FieldError::new("/error/code", "expected at most 128 characters"));
+    }
+    if !errors.is_empty() {
+        return Err(Problem::with_errors(Slug::MalformedRequest, errors));
+    }
+    let TaskError { message, code, details } = error;
+    let failure = Failure { category: Category::Application, message, code, task: None, details };
+    let wish = match (retryable, retry_after) {
+        (false, _) => RetryWish::Never,
+        (true, Some(after)) => RetryWish::After(after),
+        (true, None) => RetryWish::Policy,
+    };
+    Ok(Ending::Fail(failure, wish))
+}
+
+fn task_answer(decided: &Decided, key: Key) -> Answer {
+    match TaskShape::of(&decided.after, key) {
+        Some(task) => Answer::json(200, &task),
+        None => Answer::empty(),
+    }
+}
+
+fn outcome(lease_id: LeaseId, answer: Result<Answer, Problem>) -> ReportOutcome {
+    match answer {
+        Ok(answer) => {
+            let body = match answer.body {
+                AnswerBody::Json(payload) => Some(payload),
+                AnswerBody::Empty | AnswerBody::Text { .. } => None,
+            };
+            ReportOutcome { lease_id, status: answer.status, body, problem: None, detail: None }
+        }
+        Err(problem) => ReportOutcome {
+            lease_id,
+            status: problem.status(),
+            body: None,
+            problem: Some(format!("/problems/{}", problem.slug)),
+            detail: Some(problem.detail),
+        },
+    }
+}

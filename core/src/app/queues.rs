@@ -1,0 +1,98 @@
+//! What this server remembers of queues: how far each has come, and what is just being claimed.
+//!
+//! Fairness between runs is start-time fair queueing: a task that becomes ready takes the place
+//! `max(the queue's virtual time, its run's last place + 1)`, and the queue's virtual time is the place of
+//! what was claimed last. So a run with a thousand ready tasks does not keep another from its first. The
+//! virtual time is this server's own; it is read from the queue's head when the server starts, and again
+//! with each claim.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::ids::{RunId, TenantId};
+use crate::store::claims::Candidate;
+
+/// One instance that is being claimed.
+type Claimed = (TenantId, RunId, String, Option<u32>);
+
+/// The queues of this server.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    virtual_times: Mutex<HashMap<(TenantId, String), i64>>,
+    lanes: Mutex<HashSet<(TenantId, String)>>,
+    in_flight: Mutex<HashSet<Claimed>>,
+}
+
+/// Instances that a claim under way has taken for itself among the claims of this server.
+pub(super) struct Reserved<'a> {
+    queues: &'a Queues,
+    claimed: Vec<Claimed>,
+}
+
+impl Queues {
+    /// The place of an instance that becomes ready, after its run's last place.
+    pub(super) fn place(&self, tenant: &TenantId, queue: &str, last: i64) -> i64 {
+        let times = lock(&self.virtual_times);
+        let time = times.get(&(tenant.clone(), queue.to_owned())).copied().unwrap_or(0);
+        time.max(last + 1)
+    }
+
+    /// A queue has come at least this far.
+    pub(super) fn advance(&self, tenant: &TenantId, queue: &str, place: i64) {
+        let mut times = lock(&self.virtual_times);
+        let time = times.entry((tenant.clone(), queue.to_owned())).or_default();
+        *time = place.max(*time);
+    }
+
+    /// Whether this server knows that a lane is registered.
+    pub(super) fn knows_lane(&self, tenant: &TenantId, lane: &str) -> bool {
+        lock(&self.lanes).contains(&(tenant.clone(), lane.to_owned()))
+    }
+
+    /// A commit has registered this lane.
+    pub(super) fn learn_lane(&self, tenant: &TenantId, lane: String) {
+        lock(&self.lanes).insert((tenant.clone(), lane));
+    }
+
+    /// How many instances are being claimed, which is how many heads of lanes a claim may have to pass by.
+    pub(super) fn in_flight(&self) -> usize {
+        lock(&self.in_flight).len()
+    }
+
+    /// Takes the first of these that no other claim is taking, at most `limit`.
+    pub(super) fn reserve(
+        &self,
+        tenant: &TenantId,
+        candidates: Vec<Candidate>,
+        limit: usize,
+    ) -> (Vec<Candidate>, Reserved<'_>) {
+        let mut in_flight = lock(&self.in_flight);
+        let mut reserved = Reserved { queues: self, claimed: Vec::new() };
+        let mut taken = Vec::new();
+        for candidate in candidates {
+            if taken.len() == limit {
+                break;
+            }
+            let claimed =
+                (tenant.clone(), candidate.run.clone(), candidate.key.task.to_string(), candidate.key.index);
+            if in_flight.insert(claimed.clone()) {
+                reserved.claimed.push(claimed);
+                taken.push(candidate);
+            }
+        }
+        (taken, reserved)
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut in_flight = lock(&self.queues.in_flight);
+        for claimed in &self.claimed {
+            in_flight.remove(claimed);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,187 @@
+//! Workers: register, hear from, list, drain.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::http::answer::Answer;
+use crate::http::call::Call;
+use crate::http::page::{Cursor, FilterHash, Page};
+use crate::http::problem::{FieldError, Problem, Slug};
+use crate::ids::{Label, QueueName, WorkerId};
+use crate::platform::Platform;
+use crate::store::database::{Database, Row};
+use crate::store::workers::{self, WorkerRow};
+use crate::time::Duration;
+use crate::value::Value;
+
+use super::request::{Keep, Stored};
+use super::shapes::WorkerShape;
+use super::workflows::{ListQuery, cut};
+use super::{App, lock};
+
+/// A worker may name at most this many queues or labels.
+const NAMES_MAX: usize = 64;
+/// How often at the most a worker's claims and heartbeats are written down.
+const SEEN_EVERY: Duration = Duration::from_secs(10);
+/// How many workers are remembered for that.
+const SEEN_MAX: usize = 10_000;
+
+/// What `POST /workers` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Register {
+    /// The worker's own choice; the same again keeps its leases.
+    worker_id: WorkerId,
+    /// The queues it asks on.
+    #[schemars(length(min = 1, max = 64))]
+    queues: Vec<QueueName>,
+    /// What it carries.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    labels: Vec<Label>,
+    /// How many tasks it runs at once.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100_000))]
+    capacity: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl<D: Database, P: Platform> App<D, P> {
+    pub(super) async fn register_worker(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
+        let body: Register = call.body()?;
+        check(&body)?;
+        let now = self.platform.now();
+        let before = self.worker(&body.worker_id).await?;
+        let row = WorkerRow {
+            id: body.worker_id.clone(),
+            queues: body.queues.clone(),
+            labels: body.labels.clone(),
+            capacity: body.capacity,
+            draining: false,
+            registered_at: before.as_ref().map_or(now, |row| row.registered_at),
+            last_seen_at: now,
+            leases: before.as_ref().map_or(0, |row| row.leases),
+        };
+        let status = if before.is_some() { 200 } else { 201 };
+        let at = format!("/api/v1/workers/{}", body.worker_id);
+        let answer = Answer::json(status, &WorkerShape::new(row, now)).at(at);
+        let mut batch =
+            workers::register(&self.tenant, &body.worker_id, &body.queues, &body.labels, body.capacity, now);
+        if let Some(keep) = keep {
+            keep.add(&mut batch, &Stored::of(&answer));
+        }
+        if self.write(batch).await? {
+            return Ok(answer);
+        }
+        Err(Problem::new(Slug::IdempotencyInProgress, "the same request has just been answered; repeat it"))
+    }
+
+    pub(super) async fn get_worker(&self, call: &Call<'_>) -> Result<Answer, Problem> {
+        let id: WorkerId = call.path("worker_id")?;
+        let row = self.worker(&id).await?.ok_or_else(|| Problem::not_found("worker", &id))?;
+        Ok(Answer::json(200, &WorkerShape::new(row, self.platform.now())))
+    }
+
+    pub(super) async fn list_workers(&self, call: &Call<'_>) -> Result<Answer, Problem> {
+        let query: ListQuery = call.query()?;
+        let filters = FilterHash::of("workers");
+        let before = match &query.cursor {
+            None => None,
+            Some(cursor) => match Cursor::decode(cursor, filters)?.as_slice() {
+                [Value::Int(registered_at), Value::String(id)] => Some((*registered_at, id.clone())),
+                _ => return Err(Cursor::malformed()),
+            },
+        };
+        let before = before.as_ref().map(|(at, id)| (*at, id.as_str()));
+        let limit = query.limit.get();
+        let rows = self.read(vec![workers::list(&self.tenant, before, limit + 1)]).await?;
+        let rows: Result<Vec<WorkerRow>, Problem> =
+            rows.into_iter().flatten().map(|row| self.worker_row(row)).collect();
+        let key = |row: &WorkerRow| [Value::Int(row.registered_at.as_millis()), Value::from(row.id.as_str())];
+        let (rows, next) = cut(rows?, limit, |row| Cursor::encode(filters, &key(row)));
+        let now = self.platform.now();
+        Ok(Answer::json(200, &Page::new(rows.into_iter().map(|row| WorkerShape::new(row, now)).collect(), next)))
+    }
+
+    pub(super) async fn heartbeat_worker(&self, call: &Call<'_>) -> Result<Answer, Problem> {
+        let id: WorkerId = call.path("worker_id")?;
+        if !self.write(workers::seen(&self.tenant, &id, self.platform.now())).await? {
+            return Err(Problem::not_found("worker", &id));
+        }
+        self.get_worker(call).await
+    }
+
+    /// Gives a worker no more tasks; forgets it at once if it holds none.
+    pub(super) async fn drain_worker(&self, call: &Call<'_>) -> Result<Answer, Problem> {
+        let id: WorkerId = call.path("worker_id")?;
+        if !self.write(workers::drain(&self.tenant, &id)).await? {
+            return Err(Problem::not_found("worker", &id));
+        }
+        self.write(workers::forget(&self.tenant, &id)).await?;
+        lock(&self.seen).remove(&id);
+        Ok(Answer::empty())
+    }
+
+    /// Notes that a worker claims; registers one that has not said who it is. False if it may get nothing.
+    pub(super) async fn note_claimant(
+        &self,
+        id: &WorkerId,
+        queues: &[QueueName],
+        labels: &[Label],
+        capacity: u32,
+    ) -> Result<bool, Problem> {
+        let now = self.platform.now();
+        let Some(row) = self.worker(id).await? else {
+            self.write(workers::register(&self.tenant, id, queues, labels, capacity, now)).await?;
+            return Ok(true);
+        };
+        if row.draining {
+            self.write(workers::forget(&self.tenant, id)).await?;
+            return Ok(false);
+        }
+        let is_due = {
+            let mut seen = lock(&self.seen);
+            if seen.len() >= SEEN_MAX {
+                seen.clear();
+            }
+            let due = seen.get(id).is_none_or(|last| last.plus(SEEN_EVERY) <= now);
+            if due {
+                seen.insert(id.clone(), now);
+            }
+            due
+        };
+        if is_due {
+            self.write(workers::seen(&self.tenant, id, now)).await?;
+        }
+        Ok(true)
+    }
+
+    async fn worker(&self, id: &WorkerId) -> Result<Option<WorkerRow>, Problem> {
+        let row = self.first_row(workers::by_id(&self.tenant, id)).await?;
+        row.map(|row| self.worker_row(row)).transpose()
+    }
+
+    fn worker_row(&self, row: Row) -> Result<WorkerRow, Problem> {
+        workers::read(row).map_err(|error| self.problem(&error))
+    }
+}
+
+fn check(body: &Register) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    if body.queues.is_empty() || body.queues.len() > NAMES_MAX {
+        let message = format!("expected 1 to {NAMES_MAX} queues, found {}", body.queues.len());
+        errors.push(FieldError::new("/queues", message));
+    }
+    if body.labels.len() > NAMES_MAX {
+        let message = format!("expected at most {NAMES_MAX} labels, found {}", body.labels.len());
+        errors.push(FieldError::new("/labels", message));
+    }
+    if !(1..=100_000).contains(&body.capacity) {
+        let message = format!("expected 1 to 100000, found {}", body.capacity);
+        errors.push(FieldError::new("/capacity", message));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Slug::MalformedRequest, errors)) }
+}

@@ -1,0 +1,75 @@
+//! History: one row for each commit, its events as a JSON array.
+
+use crate::engine::{Event, Run};
+use crate::ids::{RunId, TenantId};
+
+use super::StoreError;
+use super::columns::{Columns, json_cell};
+use super::database::{Batch, Cell, Row, Statement};
+
+/// Adds the events of one commit. The run's `last_seq` counts them already.
+pub(crate) fn append(batch: &mut Batch, run: &Run, events: &[Event]) {
+    if events.is_empty() {
+        return;
+    }
+    const SQL: &str = "INSERT INTO history (tenant, run_id, seq, last_seq, cursor, events) VALUES \
+        (?1, ?2, ?3, ?4, (SELECT value FROM counters WHERE name = 'cursor') - ?5 + 1, ?6)";
+    let count = events.len() as i64;
+    advance_cursor(batch, count);
+    let last = run.last_seq as i64;
+    let params = vec![
+        run.tenant.text().into(),
+        run.id.text().into(),
+        Cell::Integer(last - count + 1),
+        Cell::Integer(last),
+        Cell::Integer(count),
+        json_cell(events),
+    ];
+    batch.push(Statement::new(SQL, params));
+}
+
+/// Takes the next `count` cursors of the database for this batch.
+pub(crate) fn advance_cursor(batch: &mut Batch, count: i64) {
+    const SQL: &str = "UPDATE counters SET value = value + ?1 WHERE name = 'cursor'";
+    batch.push(Statement::new(SQL, vec![Cell::Integer(count)]));
+}
+
+/// One event as stored, with its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorded {
+    /// Its number within the run, from 1.
+    pub(crate) seq: u64,
+    /// Its number within the database.
+    pub(crate) cursor: i64,
+    /// What happened.
+    pub(crate) event: Event,
+}
+
+/// The commits of a run that hold events after `seq`, at most `limit` of them, oldest first.
+pub(crate) fn after(tenant: &TenantId, run: &RunId, seq: u64, limit: u32) -> Statement {
+    const SQL: &str = "SELECT seq, cursor, events FROM history WHERE tenant = ?1 AND run_id = ?2 AND \
+        seq >= coalesce((SELECT max(seq) FROM history WHERE tenant = ?1 AND run_id = ?2 AND seq <= ?3 + 1), 0) \
+        ORDER BY seq LIMIT ?4";
+    let params = vec![tenant.text().into(), run.text().into(), Cell::Integer(seq as i64), Cell::from(limit)];
+    Statement::new(SQL, params)
+}
+
+/// The commits of a run that hold events before `seq`, newest first.
+pub(crate) fn before(tenant: &TenantId, run: &RunId, seq: u64, limit: u32) -> Statement {
+    const SQL: &str = "SELECT seq, cursor, events FROM history WHERE tenant = ?1 AND run_id = ?2 AND seq < ?3 \
+        ORDER BY seq DESC LIMIT ?4";
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+    let params = vec![tenant.text().into(), run.text().into(), Cell::Integer(seq), Cell::from(limit)];
+    Statement::new(SQL, params)
+}
+
+/// Reads a row of [`after`] or [`before`]: its events, oldest first.
+pub(crate) fn read(row: Row) -> Result<Vec<Recorded>, StoreError> {
+    let mut columns = Columns::of(row, "history");
+    let (seq, cursor) = (columns.int()? as u64, columns.int()?);
+    let events: Vec<Event> = columns.json()?;
+    let numbered = events.into_iter().enumerate();
+    Ok(numbered
+        .map(|(index, event)| Recorded { seq: seq + index as u64, cursor: cursor + index as i64, event })
+        .collect())
+}

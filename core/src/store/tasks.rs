@@ -1,0 +1,322 @@
+//! The row of a task instance.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::{Instance, Key, Lease, Run, RunPhase, Skip, Slice, TaskPhase, Wait};
+use crate::ids::{LeaseId, RunId, TenantId, WorkerId};
+use crate::time::{Duration, Timestamp};
+use crate::workflow::model::{Kind, Task, Workflow};
+
+use super::StoreError;
+use super::columns::{Columns, json_cell};
+use super::database::{Batch, Cell, Row, Statement};
+
+/// The columns of an instance, in the order that [`read_instance`] takes, after `task` and `idx`.
+macro_rules! columns {
+    () => {
+        "task, idx, status, unmet, attempt, attempts_before, input, output, failure, detail, lease_id, \
+         worker_id, lease_ttl, granted_at, lease_expires_at, since, ready_at, started_at, finished_at"
+    };
+}
+
+/// The columns, for lists.
+pub(crate) const COLUMNS: &str = columns!();
+
+/// One instance.
+pub(crate) fn by_key(run: &Run, workflow: &Workflow, key: Key) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND idx = ?4"
+    );
+    let mut params = vec![run.tenant.text().into(), run.id.text().into()];
+    params.extend(key_cells(workflow, key));
+    Statement::new(SQL, params)
+}
+
+/// Every instance of a run that is under a lease.
+pub(crate) fn running(run: &Run) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks WHERE tenant = ?1 AND run_id = ?2 AND status = 'running'"
+    );
+    Statement::new(SQL, vec![run.tenant.text().into(), run.id.text().into()])
+}
+
+/// Every instance of a run that has ended without completing.
+pub(crate) fn unsuccessful(run: &Run) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks WHERE tenant = ?1 AND run_id = ?2 AND status IN ('failed', 'skipped', 'cancelled')"
+    );
+    Statement::new(SQL, vec![run.tenant.text().into(), run.id.text().into()])
+}
+
+/// Every stored instance of a run.
+pub(crate) fn all(tenant: &TenantId, run: &RunId) -> Statement {
+    const SQL: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE tenant = ?1 AND run_id = ?2");
+    Statement::new(SQL, vec![tenant.text().into(), run.text().into()])
+}
+
+/// Which instance of its run a row is about.
+#[derive(Debug, Clone)]
+pub(crate) struct RowKey {
+    /// The task's name.
+    pub(crate) task: Arc<str>,
+    /// The element.
+    pub(crate) index: Option<u32>,
+}
+
+impl RowKey {
+    pub(crate) fn read(columns: &mut Columns) -> Result<Self, StoreError> {
+        Ok(Self { task: columns.text()?, index: u32::try_from(columns.int()?).ok() })
+    }
+
+    /// The instance in the run's version of the workflow.
+    pub(crate) fn key(&self, workflow: &Workflow) -> Result<Key, StoreError> {
+        let task = workflow.index(&self.task).ok_or_else(|| {
+            StoreError::Corrupt(format!("table tasks: version {} has no task {:?}", workflow.version, self.task))
+        })?;
+        Ok(Key { task, index: self.index })
+    }
+}
+
+/// Reads a row of [`COLUMNS`].
+pub(crate) fn read_instance(row: Row) -> Result<(RowKey, Instance), StoreError> {
+    let mut columns = Columns::of(row, "tasks");
+    let c = &mut columns;
+    let key = RowKey::read(c)?;
+    let status = c.text()?;
+    let (unmet, attempt, attempts_before) = (c.small()?, c.small()?, c.small()?);
+    let (input, output, failure) = (c.payload_or_null()?, c.payload_or_null()?, c.json_or_null()?);
+    let detail = c.text_or_null()?;
+    let lease = read_lease(c)?;
+    let since = c.time_or_null()?;
+    let (ready_at, started_at, finished_at) = (c.time_or_null()?, c.time_or_null()?, c.time_or_null()?);
+    let phase = read_phase(c, &status, detail.as_deref(), lease, since)?;
+    let instance =
+        Instance { phase, unmet, attempt, attempts_before, input, output, failure, ready_at, started_at, finished_at };
+    Ok((key, instance))
+}
+
+fn read_lease(c: &mut Columns) -> Result<Option<Lease>, StoreError> {
+    let (id, worker) = (c.text_or_null()?, c.text_or_null()?);
+    let (ttl, granted_at, expires_at) = (c.int_or_null()?, c.time_or_null()?, c.time_or_null()?);
+    let (Some(id), Some(worker), Some(ttl), Some(granted_at), Some(expires_at)) =
+        (id, worker, ttl, granted_at, expires_at)
+    else {
+        return Ok(None);
+    };
+    let (id, worker) = (LeaseId::trusted(id), WorkerId::trusted(worker));
+    Ok(Some(Lease { id, worker, granted_at, ttl: Duration::from_millis(ttl as u64), expires_at }))
+}
+
+fn read_phase(
+    columns: &Columns,
+    status: &str,
+    detail: Option<&str>,
+    lease: Option<Lease>,
+    since: Option<Timestamp>,
+) -> Result<TaskPhase, StoreError> {
+    let wrong = || columns.corrupt(&format!("a task with the status {status:?} and the detail {detail:?}"));
+    match status {
+        "pending" => Ok(TaskPhase::Pending),
+        "ready" => Ok(TaskPhase::Ready { since: since.ok_or_else(wrong)? }),
+        "running" => Ok(TaskPhase::Running(lease.ok_or_else(wrong)?)),
+        "waiting" => {
+            let wait: Wait = serde_json::from_str(detail.ok_or_else(wrong)?).map_err(|_| wrong())?;
+            Ok(TaskPhase::Waiting(wait))
+        }
+        "completed" => Ok(TaskPhase::Completed),
+        "failed" => Ok(TaskPhase::Failed),
+        "skipped" => {
+            let skip: Skip = serde_json::from_str(detail.ok_or_else(wrong)?).map_err(|_| wrong())?;
+            Ok(TaskPhase::Skipped(skip))
+        }
+        "cancelled" => Ok(TaskPhase::Cancelled),
+        _ => Err(wrong()),
+    }
+}
+
+/// The place in its queue of each instance that becomes ready; one that was ready before keeps its own.
+pub(crate) type FairOrders = BTreeMap<Key, i64>;
+
+/// Writes every instance that the slice's events have touched, as it is now.
+pub(crate) fn upsert_touched(batch: &mut Batch, slice: &Slice, orders: &FairOrders) {
+    for (key, instance) in slice.touched() {
+        upsert(batch, slice, key, instance, orders.get(&key).copied());
+    }
+}
+
+fn upsert(batch: &mut Batch, slice: &Slice, key: Key, instance: &Instance, order: Option<i64>) {
+    const SQL: &str = "INSERT INTO tasks (tenant, run_id, task, idx, kind, queue, lane, status, parked, \
+        priority, fair_order, unmet, attempt, attempts_before, input, output, failure, detail, lease_id, \
+        worker_id, lease_ttl, granted_at, lease_expires_at, since, ready_at, started_at, finished_at, wake_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, coalesce(?11, 0), ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, \
+        ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28) \
+        ON CONFLICT (tenant, run_id, task, idx) DO UPDATE SET status = ?8, parked = ?9, \
+        fair_order = coalesce(?11, fair_order), unmet = ?12, \
+        attempt = ?13, attempts_before = ?14, input = ?15, output = ?16, failure = ?17, detail = ?18, \
+        lease_id = ?19, worker_id = ?20, lease_ttl = ?21, granted_at = ?22, lease_expires_at = ?23, \
+        since = ?24, ready_at = ?25, started_at = ?26, finished_at = ?27, wake_at = ?28";
+    let (run, task) = (&slice.run, slice.task(key));
+    let since = match &instance.phase {
+        TaskPhase::Ready { since } => Some(*since),
+        _ => None,
+    };
+    let mut params: Vec<Cell> = vec![run.tenant.text().into(), run.id.text().into()];
+    params.extend(key_cells(&slice.workflow, key));
+    params.extend([
+        Cell::from(task.kind.word()),
+        queue(task).into(),
+        lane(task).into(),
+        instance.status().word().into(),
+        Cell::from(parked(run, instance)),
+        Cell::Integer(i64::from(task.priority.unwrap_or(run.priority))),
+        order.into(),
+        instance.unmet.into(),
+        instance.attempt.into(),
+        instance.attempts_before.into(),
+        instance.input.as_ref().into(),
+        instance.output.as_ref().into(),
+        instance.failure.as_ref().map_or(Cell::Null, json_cell),
+        detail(&instance.phase),
+    ]);
+    let lease = instance.lease();
+    params.extend([
+        lease.map(|lease| lease.id.text()).into(),
+        lease.map(|lease| lease.worker.text()).into(),
+        lease.map(|lease| lease.ttl).into(),
+        lease.map(|lease| lease.granted_at).into(),
+        lease.map(|lease| lease.expires_at).into(),
+        since.into(),
+        instance.ready_at.into(),
+        instance.started_at.into(),
+        instance.finished_at.into(),
+        instance.wake_at(run, task).into(),
+    ]);
+    batch.push(Statement::new(SQL, params));
+}
+
+/// The queue that an instance of this task is ready in. The host's own executors ask under a name that no
+/// document can write.
+pub(crate) fn queue(task: &Task) -> Option<&str> {
+    match &task.kind {
+        Kind::Worker { queue, .. } => Some(queue.as_str()),
+        Kind::Http { .. } => Some(HTTP_QUEUE),
+        Kind::Value { .. } | Kind::Sleep { .. } | Kind::Signal { .. } => None,
+    }
+}
+
+/// The queue of `http` tasks.
+pub(crate) const HTTP_QUEUE: &str = "@http";
+
+/// The queue and the labels in one text, which the index of ready tasks leads with.
+pub(crate) fn lane(task: &Task) -> Option<String> {
+    let queue = queue(task)?;
+    Some(task.labels.iter().fold(queue.to_owned(), |lane, label| lane + " " + label.as_str()))
+}
+
+fn parked(run: &Run, instance: &Instance) -> bool {
+    run.phase == RunPhase::Paused && matches!(instance.phase, TaskPhase::Ready { .. } | TaskPhase::Waiting(_))
+}
+
+fn detail(phase: &TaskPhase) -> Cell {
+    match phase {
+        TaskPhase::Waiting(wait) => json_cell(wait),
+        TaskPhase::Skipped(skip) => json_cell(skip),
+        _ => Cell::Null,
+    }
+}
+
+fn key_cells(workflow: &Workflow, key: Key) -> [Cell; 2] {
+    [workflow.task(key.task).name.text().into(), Cell::Integer(key.index.map_or(-1, i64::from))]
+}
+
+/// Takes the instances of a paused run out of the queues and the timers.
+pub(crate) fn park(batch: &mut Batch, run: &Run) {
+    const SQL: &str =
+        "UPDATE tasks SET parked = 1 WHERE tenant = ?1 AND run_id = ?2 AND status IN ('ready', 'waiting')";
+    batch.push(Statement::new(SQL, vec![run.tenant.text().into(), run.id.text().into()]));
+}
+
+/// Puts them back.
+pub(crate) fn unpark(batch: &mut Batch, run: &Run) {
+    const SQL: &str = "UPDATE tasks SET parked = 0 WHERE tenant = ?1 AND run_id = ?2 AND parked = 1";
+    batch.push(Statement::new(SQL, vec![run.tenant.text().into(), run.id.text().into()]));
+}
+
+/// Ends every instance of a stopped run that is not under a lease, and sees to it that those under a lease
+/// are looked at no later than `look_at`.
+pub(crate) fn stop_open(batch: &mut Batch, run: &Run, stopped: Stopped, look_at: Timestamp) {
+    const END: &str = "UPDATE tasks SET status = ?3, detail = ?4, parked = 0, wake_at = NULL, \
+        finished_at = ?5 WHERE tenant = ?1 AND run_id = ?2 AND status IN ('pending', 'ready', 'waiting')";
+    const LOOK: &str = "UPDATE tasks SET wake_at = min(wake_at, ?3) WHERE tenant = ?1 AND run_id = ?2 AND \
+        status = 'running'";
+    let (status, detail) = match stopped {
+        Stopped::Cancelled => ("cancelled", Cell::Null),
+        Stopped::Skipped => ("skipped", json_cell(&Skip::RunEnded)),
+    };
+    let ids = || vec![run.tenant.text().into(), run.id.text().into()];
+    let mut params: Vec<Cell> = ids();
+    params.extend([status.into(), detail, run.updated_at.into()]);
+    batch.push(Statement::new(END, params));
+    if run.counts.running > 0 {
+        let mut params: Vec<Cell> = ids();
+        params.push(look_at.into());
+        batch.push(Statement::new(LOOK, params));
+    }
+}
+
+/// What becomes of instances that had not begun when their run was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The run was cancelled.
+    Cancelled,
+    /// It failed or timed out.
+    Skipped,
+}
+
+/// Extends a lease that is still held.
+pub(crate) fn extend(run: &RunId, tenant: &TenantId, key: &RowKey, lease: &Lease, now: Timestamp) -> Batch {
+    const SQL: &str = "UPDATE tasks SET lease_expires_at = ?6 WHERE tenant = ?1 AND run_id = ?2 AND \
+        task = ?3 AND idx = ?4 AND lease_id = ?5 AND status = 'running' AND lease_expires_at > ?7";
+    let params = vec![
+        tenant.text().into(),
+        run.text().into(),
+        Cell::Text(key.task.clone()),
+        Cell::Integer(key.index.map_or(-1, i64::from)),
+        lease.id.text().into(),
+        now.plus(lease.ttl).into(),
+        now.into(),
+    ];
+    let mut batch = Batch::default();
+    batch.expect(1, Statement::new(SQL, params));
+    batch
+}
+
+/// Refuses the batch unless the lease has really expired: heartbeats do not change the run's revision.
+pub(crate) fn expect_expired(batch: &mut Batch, slice: &Slice, key: Key, lease: &LeaseId, now: Timestamp) {
+    const SQL: &str = "UPDATE tasks SET parked = parked WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND \
+        idx = ?4 AND lease_id = ?5 AND lease_expires_at <= ?6";
+    let mut params: Vec<Cell> = vec![slice.run.tenant.text().into(), slice.run.id.text().into()];
+    params.extend(key_cells(&slice.workflow, key));
+    params.extend([lease.text().into(), now.into()]);
+    batch.expect(1, Statement::new(SQL, params));
+}
+
+/// Sets the timer of an instance anew, after one came too early.
+pub(crate) fn rearm(slice: &Slice, key: Key) -> Option<Batch> {
+    const SQL: &str = "UPDATE tasks SET wake_at = ?5 WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND \
+        idx = ?4 AND status = ?6";
+    let instance = slice.get(key)?;
+    let mut params: Vec<Cell> = vec![slice.run.tenant.text().into(), slice.run.id.text().into()];
+    params.extend(key_cells(&slice.workflow, key));
+    params.extend([instance.wake_at(&slice.run, slice.task(key)).into(), instance.status().word().into()]);
+    let mut batch = Batch::default();
+    batch.push(Statement::new(SQL, params));
+    Some(batch)
+}
