@@ -1,18 +1,27 @@
 //! The one value type of the wire, the documents and the database.
 //!
 //! `serde_json::Value` cannot carry binary and turns integers beyond `u64` into floats, so Selvedge has a
-//! value of its own, read by one visitor from JSON, MessagePack, YAML and TOML and written to JSON and
-//! MessagePack. Binary is a MessagePack `bin`; in JSON text it is `{"$binary": "<base64>"}`, in both
-//! directions. Objects are ordered by name, so that the same content always has the same text.
+//! value of its own, read from JSON, MessagePack, YAML and TOML under one set of rules (`rules`) and written
+//! to JSON and MessagePack. Binary is a MessagePack `bin`; in JSON text it is `{"$binary": "<base64>"}`, in
+//! both directions. Objects are ordered by name, so that the same content always has the same text.
+//! Typed bodies (`json::read`, `msgpack::read`) go through the same value, so that both formats accept and
+//! refuse exactly the same things.
 
-mod json;
+pub mod json;
+pub mod msgpack;
+
 mod locate;
-mod msgpack;
 mod payload;
 mod pointer;
+mod rules;
 mod serde_impl;
 mod toml;
+mod typed;
 mod yaml;
+mod yaml_scalar;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -63,6 +72,18 @@ pub struct ReadError {
     pub line: Option<usize>,
     /// Column in characters, counted from one.
     pub column: Option<usize>,
+    /// The place in the value that did not fit the expected type; the root where the text itself is at fault.
+    pub pointer: Pointer,
+}
+
+impl ReadError {
+    fn new(message: impl ToString) -> Self {
+        Self { message: message.to_string(), line: None, column: None, pointer: Pointer::root() }
+    }
+
+    fn at(self, (line, column): (usize, usize)) -> Self {
+        Self { line: Some(line), column: Some(column), ..self }
+    }
 }
 
 impl Value {
@@ -117,6 +138,16 @@ impl Value {
         match self {
             Value::Bool(truth) => Some(*truth),
             _ => None,
+        }
+    }
+
+    /// How many arrays and objects lie one inside the other at the deepest place; 0 for a scalar. What is built
+    /// from parts can come to lie deeper than [`DEPTH_MAX`], and then nobody could read it back.
+    pub fn depth(&self) -> usize {
+        match self {
+            Value::Array(items) => 1 + items.iter().map(Value::depth).max().unwrap_or(0),
+            Value::Object(members) => 1 + members.values().map(Value::depth).max().unwrap_or(0),
+            _ => 0,
         }
     }
 
