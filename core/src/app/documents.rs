@@ -99,7 +99,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let detail = format!("the document has {} bytes, at most {DOCUMENT_BYTES_MAX} are taken", bytes.len());
             return Err(Problem::new(Slug::DocumentTooLarge, detail));
         }
-        format::read(bytes, format).map_err(|error| Problem::unreadable(format.word(), &error))
+        format::read(bytes, format).map_err(|error| Problem::unreadable(format.media_type(), &error))
     }
 
     /// A document compiled, or the problem that names all its faults.

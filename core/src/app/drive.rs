@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{join_all, select};
 use futures_util::stream::FuturesUnordered;
 
 use crate::engine::{Command, Key};
@@ -68,11 +68,9 @@ impl<D: Database, P: Platform> App<D, P> {
                         None => std::future::pending().await,
                     }
                 };
+                let wait = std::pin::pin!(wait);
                 let woken = std::pin::pin!(self.alarm.wait());
-                let due = select(std::pin::pin!(wait), woken);
-                if let Either::Left((Some(()), _)) = select(running.next(), due).await {
-                    self.alarm.now();
-                }
+                select(running.next(), select(wait, woken)).await;
             }
         }
     }

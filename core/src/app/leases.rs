@@ -370,7 +370,7 @@ fn outcome(lease_id: LeaseId, answer: Result<Answer, Problem>) -> ReportOutcome 
             lease_id,
             status: problem.status(),
             body: None,
-            problem: Some(format!("/problems/{}", problem.slug)),
+            problem: Some(format!("/problems/{}", problem.slug.slug())),
             detail: Some(problem.detail),
         },
     }

@@ -7,27 +7,27 @@
 
 mod alarm;
 mod bells;
-mod claim;
+pub(crate) mod claim;
 mod commit;
 mod dispatch;
-mod documents;
+pub(crate) mod documents;
 mod drive;
-mod events;
+pub(crate) mod events;
 mod executor;
 mod fault;
 mod hot;
-mod leases;
-mod lists;
-mod logs;
+pub(crate) mod leases;
+pub(crate) mod lists;
+pub(crate) mod logs;
 mod queues;
 mod request;
 pub(crate) mod runs;
 pub(crate) mod shapes;
-mod signals;
-mod system;
-mod tasks;
-mod workers;
-mod workflows;
+pub(crate) mod signals;
+pub(crate) mod system;
+pub(crate) mod tasks;
+pub(crate) mod workers;
+pub(crate) mod workflows;
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
@@ -185,7 +185,7 @@ impl<D: Database, P: Platform> App<D, P> {
             Opened::Done(response) => response,
             Opened::Call(call) => {
                 let answer = self.answer(&call).await;
-                reply::close(call, answer, &self.platform)
+                reply::close(&call, answer, &self.platform)
             }
         }
     }

@@ -51,14 +51,11 @@ impl Keep {
     /// The record of a call, if it carries a key. `principal` is who calls.
     pub(super) fn of(call: &Call<'_>, tenant: &TenantId, now: Timestamp) -> Result<Option<Self>, Problem> {
         let Some(key) = call.idempotency_key()? else { return Ok(None) };
-        let body = match call.content_value()? {
-            Some(value) => value.canonical(),
-            None => String::new(),
-        };
+        let fingerprint = call.fingerprint()?;
         Ok(Some(Self {
             tenant: tenant.clone(),
-            scope: digest(&[call.operation.method.name(), &call.target, key]),
-            digest: digest(&[&call.query_text(), &body]),
+            scope: digest(&[call.operation.method.name(), &call.target, &key]),
+            digest: hex(&fingerprint),
             now,
             kept: AtomicBool::new(false),
         }))
@@ -143,5 +140,9 @@ pub(super) fn digest(parts: &[&str]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

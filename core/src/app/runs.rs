@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::engine::{
     Command, Created as CreatedEvent, Decided, Force, Key, NewRun, Reused, Run, RunPhase, TaskPhase, start,
@@ -520,7 +520,3 @@ pub(super) fn plain_ask<'a>(
 ) -> impl Along + 'a {
     Ask { if_match: None, keep, digest: None, answer }
 }
-
-/// How a resource says which list it was on.
-#[derive(Debug, Serialize)]
-pub(super) struct Nothing {}

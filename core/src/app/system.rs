@@ -11,9 +11,17 @@ use crate::store::database::{Database, Statement};
 use crate::store::migrations::NEWEST;
 use crate::time::Timestamp;
 use crate::value::Value;
+use crate::rpc::openapi;
 use crate::workflow::document_schema;
 
 use super::App;
+
+const OPENAPI: openapi::Info<'static> = openapi::Info {
+    title: "Selvedge",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "A durable workflow server. Every operation takes and gives JSON or MessagePack; every \
+                  refusal is a problem document (RFC 9457).",
+};
 
 /// Whether the server is well.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -106,13 +114,13 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     pub(super) fn workflow_schema(&self) -> Result<Answer, Problem> {
-        let schema: Value = document_schema::document();
+        let schema: Value = document_schema::document_schema();
         let version = super::request::digest(&[&schema.canonical()]);
         Ok(Answer::value(200, &schema).of_version(&version[..16]))
     }
 
     pub(super) fn openapi(&self) -> Result<Answer, Problem> {
-        let document = crate::rpc::openapi::document(env!("CARGO_PKG_VERSION"), &self.settings.base_path);
+        let document = openapi::document(&OPENAPI, &self.settings.base_path);
         let version = super::request::digest(&[&document.canonical()]);
         Ok(Answer::value(200, &document).of_version(&version[..16]))
     }

@@ -11,7 +11,7 @@ use crate::ids::{Version, WorkflowName};
 use crate::platform::Platform;
 use crate::store::database::{Database, Row};
 use crate::store::workflows::{self, WorkflowRow};
-use crate::store::{columns::Columns, runs};
+use crate::store::runs;
 use crate::value::{Pointer, Value};
 
 use super::App;
@@ -153,11 +153,6 @@ impl<D: Database, P: Platform> App<D, P> {
 
     fn workflow_row(&self, row: Row) -> Result<WorkflowRow, Problem> {
         workflows::read(row).map_err(|error| self.problem(&error))
-    }
-
-    /// The single integer of a row.
-    pub(super) fn number(&self, row: Row) -> Result<i64, Problem> {
-        Columns::of(row, "a count").int().map_err(|error| self.problem(&error))
     }
 }
 

@@ -104,6 +104,7 @@ pub enum What {
     },
     /// The instance may be claimed.
     TaskReady {
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
         /// What it is given; absent when it was ready before.
@@ -112,6 +113,7 @@ pub enum What {
     },
     /// A worker took it.
     TaskStarted {
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
         /// Which attempt this is, from 1.
@@ -121,6 +123,7 @@ pub enum What {
     },
     /// It waits.
     TaskWaiting {
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
         /// For what.
@@ -131,6 +134,7 @@ pub enum What {
     },
     /// An attempt failed and another follows.
     AttemptFailed {
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
         /// Which attempt.
@@ -144,6 +148,7 @@ pub enum What {
     },
     /// A worker gave it back; the attempt does not count.
     TaskReleased {
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
         /// The lease it had.
@@ -151,6 +156,7 @@ pub enum What {
     },
     /// Done.
     TaskCompleted {
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
         /// Which attempt; 0 for what the engine did itself.
@@ -166,6 +172,7 @@ pub enum What {
     },
     /// Failed for good.
     TaskFailed {
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
         /// Which attempt.
@@ -178,6 +185,7 @@ pub enum What {
     },
     /// Not done on purpose.
     TaskSkipped {
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
         /// Why.
@@ -185,6 +193,7 @@ pub enum What {
     },
     /// It was under a lease when its run was stopped, and ended without completing.
     TaskCancelled {
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
         /// The lease it had.
@@ -210,6 +219,7 @@ pub enum What {
         name: SignalName,
         /// Its number within the run.
         number: u64,
+        /// Which instance.
         #[serde(flatten)]
         task: TaskRef,
     },

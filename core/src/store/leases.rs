@@ -18,7 +18,6 @@ pub(crate) struct LeaseRow {
     pub(crate) run: RunId,
     pub(crate) key: RowKey,
     pub(crate) attempt: u32,
-    pub(crate) worker: WorkerId,
     /// How it ended; `None` while it is held.
     pub(crate) ended: Option<Arc<str>>,
     /// Of the report that ended it.
@@ -28,7 +27,7 @@ pub(crate) struct LeaseRow {
 
 macro_rules! columns {
     () => {
-        "lease_id, run_id, task, idx, attempt, worker_id, ended, digest, log_bytes"
+        "lease_id, run_id, task, idx, attempt, ended, digest, log_bytes"
     };
 }
 
@@ -97,7 +96,6 @@ pub(crate) fn read(row: Row) -> Result<LeaseRow, StoreError> {
         run: RunId::trusted(c.text()?),
         key: RowKey::read(&mut c)?,
         attempt: c.small()?,
-        worker: WorkerId::trusted(c.text()?),
         ended: c.text_or_null()?,
         digest: c.text_or_null()?,
         log_bytes: c.int()?,

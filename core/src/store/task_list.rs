@@ -28,12 +28,10 @@ pub(crate) struct Place {
     pub(crate) index: i64,
 }
 
-/// An instance in a list: its row with the run's id, kind, queue and priority before it.
+/// An instance in a list: its row with the run's id and version before it.
 #[derive(Debug)]
 pub(crate) struct ListedTask {
     pub(crate) run: RunId,
-    pub(crate) kind: String,
-    pub(crate) queue: Option<String>,
     pub(crate) version: String,
     pub(crate) row: Row,
 }
@@ -60,7 +58,7 @@ pub(crate) fn page(tenant: &TenantId, filter: &Filter, after: Option<&Place>, li
     }
     params.push(limit.into());
     let page = format!(
-        "SELECT run_id, kind, queue, (SELECT version FROM runs WHERE runs.tenant = t.tenant AND runs.id = \
+        "SELECT run_id, (SELECT version FROM runs WHERE runs.tenant = t.tenant AND runs.id = \
          t.run_id), {} FROM ({walk} LIMIT {EXAMINED_MAX}) t WHERE {conditions} ORDER BY run_id DESC, task DESC, \
          idx DESC LIMIT ?{}",
         tasks::COLUMNS,
@@ -86,12 +84,10 @@ fn walk(filter: &Filter, after: Option<&Place>, params: &mut Vec<Cell>) -> Strin
 
 /// Reads a row of the first statement of [`page`].
 pub(crate) fn read(mut row: Row) -> Result<ListedTask, StoreError> {
-    let rest = row.split_off(4.min(row.len()));
+    let rest = row.split_off(2.min(row.len()));
     let mut c = Columns::of(row, "tasks");
     Ok(ListedTask {
         run: RunId::trusted(c.text()?),
-        kind: c.text()?.to_string(),
-        queue: c.text_or_null()?.map(|queue| queue.to_string()),
         version: c.text()?.to_string(),
         row: rest,
     })

@@ -55,12 +55,6 @@ pub(crate) fn unsuccessful(run: &Run) -> Statement {
     Statement::new(SQL, vec![run.tenant.text().into(), run.id.text().into()])
 }
 
-/// Every stored instance of a run.
-pub(crate) fn all(tenant: &TenantId, run: &RunId) -> Statement {
-    const SQL: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE tenant = ?1 AND run_id = ?2");
-    Statement::new(SQL, vec![tenant.text().into(), run.text().into()])
-}
-
 /// Which instance of its run a row is about.
 #[derive(Debug, Clone)]
 pub(crate) struct RowKey {

@@ -1,0 +1,1 @@
+//! Tables of the engine: (state, command, now) → events.
