@@ -33,10 +33,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// The connection that writes to a file, which it makes where there is none.
+    /// The connection that writes to a file, which is there and may be empty. It makes none, so that a file
+    /// that was taken away while the database was open does not come back empty.
     pub(super) fn writer(path: &Path, options: &Options) -> Result<Self, Failure> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let connection = Connection::open(path, flags, options)?;
+        let connection = Connection::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, options)?;
         let mode: String =
             connection.raw.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
         if mode != "wal" {
@@ -219,6 +219,7 @@ mod tests {
     fn a_file_is_set_up_for_durable_commits() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("t.db");
+        std::fs::write(&path, "").expect("a file");
         let options = Options::default();
         let writer = Connection::writer(&path, &options).expect("it opens");
         let reader = Connection::reader(&path, &options).expect("it opens");

@@ -1,6 +1,6 @@
 //! Finding the file, and every reason why it cannot be opened, said before SQLite says it less well.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -132,29 +132,22 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, OpenError> {
     }
 }
 
-/// Refuses a file that is not a database. The caller holds the lock, so SQLite has no handle of the file
-/// in this process whose locks this look would drop.
+/// Makes the file where there is none, and refuses one that is not a database. The caller holds the lock, so
+/// SQLite has no handle of the file in this process whose locks this look would drop.
 pub(super) fn inspect(path: &Path) -> Result<(), OpenError> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     let cannot = |source| OpenError::File { path: path.into(), source };
-    let mut file = match regular(path) {
-        Ok(Some(file)) => file,
-        Ok(None) => return Err(OpenError::NotADatabase(path.into())),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(cannot(error)),
-    };
+    let irregular = |found: fs::Metadata| !found.is_file();
+    // A pipe or a device is not even opened.
+    if fs::metadata(path).is_ok_and(irregular) {
+        return Err(OpenError::NotADatabase(path.into()));
+    }
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let mut file = file.map_err(cannot)?;
     let mut start = Vec::new();
-    file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut start).map_err(cannot)?;
+    (&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(cannot)?;
     // SQLite takes an empty file for a new database.
     if start.is_empty() || start == MAGIC { Ok(()) } else { Err(OpenError::NotADatabase(path.into())) }
-}
-
-/// The file, unless it is a pipe or a device, which is not even opened.
-fn regular(path: &Path) -> io::Result<Option<File>> {
-    if !fs::metadata(path)?.is_file() {
-        return Ok(None);
-    }
-    OpenOptions::new().read(true).write(true).open(path).map(Some)
 }
 
 impl OpenError {

@@ -9,6 +9,7 @@
 //! | a statement is wrong                        | the batch               | its caller: `Broken`        |
 //! | anything else: disk full, I/O, memory, busy | the whole transaction   | all in it: `Unavailable`    |
 //! | COMMIT, with an I/O error                   | perhaps nothing         | all in it: `indeterminate`  |
+//! | the file is damaged                         | the whole transaction   | all in it: `Broken`         |
 //!
 //! SQLite may end a transaction by itself on errors of the third kind, so after each failure its autocommit
 //! flag is asked. Then the connection is opened anew. Batches that came later stay in line and are applied
@@ -206,7 +207,7 @@ mod tests {
     struct Bench {
         writer: Writer,
         _jobs: Sender<Job>,
-        _directory: tempfile::TempDir,
+        directory: tempfile::TempDir,
     }
 
     impl Bench {
@@ -215,11 +216,12 @@ mod tests {
             let path = directory.path().join("t.db");
             let options = Options { pages_max, ..Options::default() };
             let lock = Lock::take(&path).expect("it is free");
+            crate::local::open::inspect(&path).expect("it is new");
             let connection = Connection::writer(&path, &options).expect("it opens");
             let (jobs, line) = channel();
             let source = Source::File { path, options, _lock: lock };
             let writer = Writer::new(source, connection, line, Arc::default());
-            let mut bench = Bench { writer, _jobs: jobs, _directory: directory };
+            let mut bench = Bench { writer, _jobs: jobs, directory };
             let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, filler BLOB)";
             assert_eq!(bench.group([table].map(|sql| vec![sql])), [Ok(vec![Outcome::Committed])]);
             bench
@@ -302,6 +304,17 @@ mod tests {
             assert_eq!(next, [Ok(vec![Outcome::Committed])], "{loss}");
             assert_eq!(bench.ids(), [0, 4], "{loss}");
         }
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_does_not_come_back_empty() {
+        let mut bench = Bench::new(Some(16));
+        let path = bench.directory.path().join("t.db");
+        bench.group([vec![FILL]]);
+        std::fs::remove_file(&path).expect("it was there");
+        let answers = bench.group([vec!["INSERT INTO t VALUES (1, NULL)"]]);
+        assert!(matches!(answers[..], [Err(DatabaseError::Unavailable { indeterminate: false, .. })]));
+        assert!(!path.exists());
     }
 
     #[test]
