@@ -123,6 +123,22 @@ fn one_process_owns_a_file() {
 }
 
 #[test]
+fn a_child_process_does_not_keep_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("t.db");
+    // Between fork and exec each child has a copy of every open file of ours.
+    let children = std::thread::spawn(|| {
+        for _ in 0..200 {
+            std::process::Command::new("true").status().expect("it runs");
+        }
+    });
+    while !children.is_finished() {
+        drop(open(&path));
+    }
+    children.join().expect("the children ran");
+}
+
+#[test]
 fn bad_places_are_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let at = |name: &str| directory.path().join(name);

@@ -17,7 +17,7 @@ use super::open::OpenError;
 /// The right to a database file, until dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _held: File,
+    held: File,
 }
 
 impl Lock {
@@ -35,7 +35,15 @@ impl Lock {
         }
         // The owner's number only makes a message better, so a full disk does not keep the owner out.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Lock { _held: file })
+        Ok(Lock { held: file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do: a child process that another thread has just forked shares the lock
+    /// until it executes its program.
+    fn drop(&mut self) {
+        let _ = self.held.unlock();
     }
 }
 
