@@ -23,8 +23,8 @@ die() {
     exit 1
 }
 
-# step NAME COMMAND...: runs the command under a heading with the elapsed seconds, remembers a failure in
-# failed_steps and goes on. The command must not rely on `set -e`: bash turns it off under `||`.
+# step NAME COMMAND...: runs the command under a heading with the elapsed seconds and returns its exit code; remembers a
+# failure in failed_steps. The command must not be a function that relies on `set -e`: bash turns it off under `||`.
 step() {
     local name=$1 start=$SECONDS status=0
     shift
@@ -36,13 +36,11 @@ step() {
         printf '=== %s: FAILED with exit code %s after %ss\n' "$name" "$status" "$((SECONDS - start))"
         failed_steps+=("$name")
     fi
+    return "$status"
 }
 
-# finish_steps: says which steps failed and exits non-zero if any did.
-finish_steps() {
-    if ((${#failed_steps[@]})); then
-        local name
-        for name in "${failed_steps[@]}"; do say "failed step: $name"; done
-        exit 1
-    fi
+# say_failed_steps: one line for each.
+say_failed_steps() {
+    local name
+    for name in "${failed_steps[@]}"; do say "failed step: $name"; done
 }
