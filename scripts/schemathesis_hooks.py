@@ -1,0 +1,65 @@
+"""Hooks of schemathesis for Selvedge: MessagePack both ways, and long polls that do not wait.
+
+The first makes every operation be tried in both formats. The second replaces a wait that the server would obey by none:
+nobody works on the runs that the examples start, so each wait would last its whole time and show nothing.
+"""
+
+import re
+
+import msgpack
+import schemathesis
+
+MSGPACK = ("application/msgpack", "application/vnd.msgpack", "application/problem+msgpack")
+
+# Parameters, in the query or at the top of a body, that say how long to wait. `timeout` waits unless it is given.
+WAITS = ("wait", "timeout")
+WAITS_UNLESS_GIVEN = "timeout"
+
+# The two forms of a duration. Others are left alone: they are wrong, and the server is to say so.
+DURATION = re.compile(r"\d+(ms|s|m)|PT\d+(\.\d+)?[SM]")
+
+I64_MIN, U64_MAX = -(2**63), 2**64 - 1
+
+
+@schemathesis.serializer(*MSGPACK)
+def serialize_msgpack(context, value):
+    return msgpack.packb(packable(value))
+
+
+@schemathesis.deserializer(*MSGPACK)
+def deserialize_msgpack(context, response):
+    return msgpack.unpackb(response.content, strict_map_key=True)
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    query = case.query if isinstance(case.query, dict) else None
+    if query is not None or case.query in (None, {}):
+        known = {parameter.name for parameter in case.operation.query}
+        if WAITS_UNLESS_GIVEN in known and WAITS_UNLESS_GIVEN not in (query or {}):
+            case.query = {**(query or {}), WAITS_UNLESS_GIVEN: "0s"}
+        elif query is not None:
+            shorten(query)
+    if isinstance(case.body, dict):
+        shorten(case.body)
+
+
+def shorten(values):
+    for name in WAITS:
+        if isinstance(values.get(name), str) and DURATION.fullmatch(values[name]):
+            values[name] = "0s"
+
+
+def packable(value):
+    """The value with integers that MessagePack cannot hold as floats, as a JSON reader without big integers has them."""
+    match value:
+        case bool():
+            return value
+        case int() if not I64_MIN <= value <= U64_MAX:
+            return float(value)
+        case dict():
+            return {name: packable(item) for name, item in value.items()}
+        case list() | tuple():
+            return [packable(item) for item in value]
+        case _:
+            return value
