@@ -159,5 +159,3 @@ mod agreement;
 mod hostile;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod scratch;

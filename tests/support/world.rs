@@ -1,0 +1,132 @@
+//! A server in this process on a database in memory, with a clock that only the test moves.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use event_listener::Event;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use selvedge::platform::{FetchError, Platform};
+use selvedge::time::{Duration, Timestamp};
+use selvedge::value::Value;
+use selvedge::{App, Budget, Settings};
+use selvedge_libsql::Local;
+
+/// The first instant of every test: 2026-01-01T00:00:00Z.
+pub const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+/// A platform whose clock stands still until the test moves it, and whose randomness follows a seed.
+#[derive(Debug, Clone)]
+pub struct VirtualPlatform(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    now: AtomicI64,
+    moved: Event,
+    random: AtomicU64,
+    logged: Mutex<Vec<String>>,
+}
+
+impl VirtualPlatform {
+    /// A platform at [`START`].
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Inner {
+            now: AtomicI64::new(START.as_millis()),
+            moved: Event::new(),
+            random: AtomicU64::new(seed),
+            logged: Mutex::new(Vec::new()),
+        }))
+    }
+
+    /// Moves the clock and wakes whoever sleeps.
+    pub fn advance(&self, duration: Duration) {
+        self.0.now.fetch_add(duration.as_millis() as i64, Ordering::SeqCst);
+        self.0.moved.notify(usize::MAX);
+    }
+
+    /// What was logged with level `error`.
+    pub fn errors(&self) -> Vec<String> {
+        self.0.logged.lock().expect("no test panics while it holds this").clone()
+    }
+
+    /// The next number of a sequence that looks random (splitmix64).
+    fn next(&self) -> u64 {
+        let mut z = self.0.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+impl Platform for VirtualPlatform {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.now.load(Ordering::SeqCst))
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let until = self.now().plus(duration);
+        loop {
+            let ear = self.0.moved.listen();
+            if self.now() >= until {
+                return;
+            }
+            ear.await;
+        }
+    }
+
+    async fn fetch(&self, _: Request<Bytes>, _: usize) -> Result<Response<Bytes>, FetchError> {
+        Err(FetchError::Network("this host has no network".to_owned()))
+    }
+
+    fn log(&self, level: &'static str, message: std::fmt::Arguments<'_>) {
+        if level == "error" {
+            self.0.logged.lock().expect("no test panics while it holds this").push(message.to_string());
+        }
+    }
+}
+
+/// One server and its clock.
+pub struct World {
+    /// The server.
+    pub app: Arc<App<Local, VirtualPlatform>>,
+    /// Its platform.
+    pub platform: VirtualPlatform,
+}
+
+impl World {
+    /// A server on an empty database in memory.
+    pub async fn new() -> Self {
+        let platform = VirtualPlatform::new(1);
+        let database = Local::memory().expect("a database in memory opens");
+        let app = App::open(database, platform.clone(), Settings::default()).await.expect("it migrates");
+        Self { app: Arc::new(app), platform }
+    }
+
+    /// Sends a request with a JSON body and reads the JSON answer.
+    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = Request::builder().method(method).uri(path);
+        let body = body.map(|body| Bytes::from(body.to_json()));
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Full::new(body.unwrap_or_default())).expect("a valid request");
+        let response = self.app.handle(request).await;
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.expect("bodies cannot fail").to_bytes();
+        let value = if bytes.is_empty() { Value::Null } else { Value::from_json(&bytes).expect("JSON") };
+        (status, value)
+    }
+
+    /// Moves the clock and does what has become due.
+    pub async fn advance(&self, duration: Duration) {
+        self.platform.advance(duration);
+        self.app.drive(Budget::Idle).await;
+    }
+}
