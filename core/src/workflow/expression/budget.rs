@@ -17,7 +17,8 @@ pub const EXPRESSION_BYTES_MAX: usize = 1 << 10;
 pub const NESTING_MAX: usize = 64;
 /// How deep the steps of an expression may nest: `1 + 2 + 3` is three deep, `a.b.c` likewise.
 pub const DEPTH_OF_STEPS_MAX: usize = 128;
-/// How many steps one evaluation may take, of a condition or of all the expressions of a template.
+/// How many steps one evaluation may take, of a condition or of all the expressions of a template: enough to
+/// pass any payload on as it is, and a tenth of a second or so.
 pub const EVALUATION_STEPS_MAX: u64 = 2_000_000;
 /// How large the result may be, and any text that is made on the way, in bytes; as JSON text where it is
 /// not text itself.
@@ -26,7 +27,7 @@ pub const RESULT_BYTES_MAX: usize = 1 << 20;
 /// How many bytes of text or binary are copied or compared in one step.
 const BYTES_PER_STEP: usize = 16;
 /// What a map costs, empty: it is the one value that takes much more memory than the rest.
-const MAP_STEPS: u64 = 8;
+const MAP_STEPS: u64 = 4;
 
 /// Why an evaluation stopped.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +107,7 @@ impl Meter {
             }
             Value::Array(items) => {
                 let depth = depth.checked_sub(1).ok_or(Stop::TooDeep)?;
-                self.charge(1 + items.len() as u64)?;
+                self.charge(1)?;
                 items
                     .iter()
                     .map(|item| self.copy_within(item, depth))

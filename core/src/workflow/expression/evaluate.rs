@@ -7,99 +7,18 @@
 use crate::value::{Object, Value};
 
 use super::budget::{Meter, Stop};
+use super::calls;
 use super::context::{Context, TaskView};
-use super::functions;
 use super::kind::Kind;
 use super::operators;
 use super::syntax::{Comprehension, Form, Node, Root, TaskPart};
+use super::term::{Scope, Term};
 
 /// One evaluation: a condition, or a template with all its expressions.
 pub(super) struct Evaluation<'c> {
     context: &'c Context,
     /// The budget.
     pub(super) meter: Meter,
-}
-
-/// What a step yields.
-#[derive(Debug)]
-pub(super) enum Term<'a> {
-    /// A value that lives in the context, in the tree or in an enclosing comprehension.
-    Borrowed(&'a Value),
-    /// A value made on the way.
-    Owned(Value),
-    /// What `a.?b` yields.
-    Optional(Option<Box<Term<'a>>>),
-}
-
-/// The variable of a comprehension, and what encloses it.
-pub(super) struct Scope<'a> {
-    element: &'a Value,
-    outer: Option<&'a Scope<'a>>,
-}
-
-impl<'a> Term<'a> {
-    /// The value, which an optional is not.
-    pub(super) fn value(&self) -> Result<&Value, Stop> {
-        match self {
-            Term::Borrowed(value) => Ok(value),
-            Term::Owned(value) => Ok(value),
-            Term::Optional(_) => Err(Stop::Failed(
-                "an optional is no value by itself, take what it holds with .orValue(…)".to_owned(),
-            )),
-        }
-    }
-
-    /// The value, copied where it was borrowed.
-    pub(super) fn own(self, meter: &Meter) -> Result<Value, Stop> {
-        match self {
-            Term::Owned(value) => Ok(value),
-            other => meter.copy(other.value()?),
-        }
-    }
-
-    /// The name of the kind, for messages.
-    pub(super) fn kind(&self) -> &'static str {
-        self.value().map_or("an optional", |value| Kind::of(value).name())
-    }
-
-    fn boolean(truth: bool) -> Term<'static> {
-        Term::Owned(Value::Bool(truth))
-    }
-
-    /// A member, if this is a map that has it; a value that is no map is refused.
-    fn member(self, name: &str) -> Result<Option<Term<'a>>, Stop> {
-        match self {
-            Term::Borrowed(Value::Object(members)) => Ok(members.get(name).map(Term::Borrowed)),
-            Term::Owned(Value::Object(mut members)) => Ok(members.remove(name).map(Term::Owned)),
-            other => Err(Stop::Failed(format!("cannot take {name:?} of {}", other.kind()))),
-        }
-    }
-
-    /// An element of a list or a member of a map.
-    fn element(self, at: &Value) -> Result<Option<Term<'a>>, Stop> {
-        if let Value::String(name) = at {
-            return self.member(name);
-        }
-        let place = match at {
-            Value::Int(place) => usize::try_from(*place).ok(),
-            Value::Float(place) if place.fract() == 0.0 && *place >= 0.0 => Some(*place as usize),
-            Value::UInt(_) => None,
-            other => {
-                return Err(Stop::Failed(format!(
-                    "cannot index {} with {}",
-                    self.kind(),
-                    Kind::of(other).name()
-                )));
-            }
-        };
-        match self {
-            Term::Borrowed(Value::Array(items)) => Ok(place.and_then(|at| items.get(at)).map(Term::Borrowed)),
-            Term::Owned(Value::Array(mut items)) => {
-                Ok(place.filter(|at| *at < items.len()).map(|at| Term::Owned(items.swap_remove(at))))
-            }
-            other => Err(Stop::Failed(format!("cannot index {} with {}", other.kind(), Kind::of(at).name()))),
-        }
-    }
 }
 
 impl<'c> Evaluation<'c> {
@@ -118,14 +37,14 @@ impl<'c> Evaluation<'c> {
         self.meter.charge(1)?;
         match node {
             Node::Literal(value) => Ok(Term::Borrowed(value)),
-            Node::Local(outward) => Ok(Term::Borrowed(local(*outward, scope))),
+            Node::Local(outward) => Ok(Term::Borrowed(Scope::element(scope, *outward))),
             Node::Root(root) => self.root(*root),
             Node::Task(name, part) => self.task(name, *part),
             Node::Select(of, name) => self.select(of, name, scope),
             Node::OptionalSelect(of, name) => self.optional_select(of, name, scope),
             Node::Has(of, name) => self.has(of, name, scope),
-            Node::Index(operands) => self.index(operands, scope),
-            Node::OptionalIndex(operands) => self.optional_index(operands, scope),
+            Node::Index(operands) => self.index(operands, scope, Missing::Refused),
+            Node::OptionalIndex(operands) => self.index(operands, scope, Missing::Absent),
             Node::Not(of) => self.truth(of, scope).map(|truth| Term::boolean(!truth)),
             Node::Negate(of) => operators::negate(self.term(of, scope)?.value()?).map(Term::Owned),
             Node::And(operands) => self.logical(operands, scope, false).map(Term::boolean),
@@ -142,7 +61,7 @@ impl<'c> Evaluation<'c> {
             }
             Node::List(items) => self.list(items, scope),
             Node::Map(entries) => self.map(entries, scope),
-            Node::Call(function, arguments) => functions::call(self, *function, arguments, scope),
+            Node::Call(function, arguments) => calls::call(self, *function, arguments, scope),
             Node::Comprehension(comprehension) => self.comprehension(comprehension, scope),
         }
     }
@@ -228,8 +147,8 @@ impl<'c> Evaluation<'c> {
         }
         match self.term(of, scope)? {
             Term::Optional(None) => Ok(Term::Optional(None)),
-            Term::Optional(Some(held)) => self.absorbed(held.member(name)),
-            term => self.absorbed(term.member(name)),
+            Term::Optional(Some(held)) => absorbed(held.member(name)),
+            term => absorbed(term.member(name)),
         }
     }
 
@@ -244,44 +163,26 @@ impl<'c> Evaluation<'c> {
         }
     }
 
-    fn index<'a>(&'a self, operands: &'a [Node; 2], scope: Option<&'a Scope<'a>>) -> Result<Term<'a>, Stop> {
-        let [of, at] = operands;
-        let term = self.term(of, scope)?;
-        let at = self.term(at, scope)?;
-        let at = at.value()?;
-        match term {
-            Term::Optional(None) => Ok(Term::Optional(None)),
-            Term::Optional(Some(held)) => self.absorbed(held.element(at)),
-            term => found(term.element(at)?, || match at {
-                Value::String(name) => format!("{:?}", shortened(name)),
-                Value::Int(place) => place.to_string(),
-                _ => "there".to_owned(),
-            }),
-        }
-    }
-
-    fn optional_index<'a>(
+    /// `of[at]` and `of[?at]`; the first is optional too where `of` is.
+    fn index<'a>(
         &'a self,
         operands: &'a [Node; 2],
         scope: Option<&'a Scope<'a>>,
+        missing: Missing,
     ) -> Result<Term<'a>, Stop> {
         let [of, at] = operands;
         let term = self.term(of, scope)?;
         let at = self.term(at, scope)?;
         let at = at.value()?;
-        match term {
-            Term::Optional(None) => Ok(Term::Optional(None)),
-            Term::Optional(Some(held)) => self.absorbed(held.element(at)),
-            term => self.absorbed(term.element(at)),
-        }
-    }
-
-    /// What an optional step found: nothing, also where there was nothing to look into.
-    fn absorbed<'a>(&self, looked_up: Result<Option<Term<'a>>, Stop>) -> Result<Term<'a>, Stop> {
-        match looked_up {
-            Ok(found) => Ok(Term::Optional(found.map(Box::new))),
-            Err(Stop::Failed(_)) => Ok(Term::Optional(None)),
-            Err(stop) => Err(stop),
+        match (term, missing) {
+            (Term::Optional(None), _) => Ok(Term::Optional(None)),
+            (Term::Optional(Some(held)), _) => absorbed(held.element(at)),
+            (term, Missing::Absent) => absorbed(term.element(at)),
+            (term, Missing::Refused) => found(term.element(at)?, || match at {
+                Value::String(name) => format!("{:?}", shortened(name)),
+                Value::Int(place) => place.to_string(),
+                _ => "there".to_owned(),
+            }),
         }
     }
 
@@ -362,7 +263,7 @@ impl<'c> Evaluation<'c> {
     ) -> Result<bool, Stop> {
         let mut failed = None;
         for element in elements {
-            match self.truth(&comprehension.body, Some(&Scope { element, outer: scope })) {
+            match self.truth(&comprehension.body, Some(&Scope::new(element, scope))) {
                 Ok(truth) if truth == decisive => return Ok(decisive),
                 Ok(_) => {}
                 Err(Stop::Failed(message)) => failed = Some(message),
@@ -380,7 +281,7 @@ impl<'c> Evaluation<'c> {
     ) -> Result<bool, Stop> {
         let mut count = 0_usize;
         for element in elements {
-            count += usize::from(self.truth(&comprehension.body, Some(&Scope { element, outer: scope }))?);
+            count += usize::from(self.truth(&comprehension.body, Some(&Scope::new(element, scope)))?);
         }
         Ok(count == 1)
     }
@@ -393,7 +294,7 @@ impl<'c> Evaluation<'c> {
     ) -> Result<Value, Stop> {
         let mut collected = Vec::new();
         for element in elements {
-            let scope = Scope { element, outer: scope };
+            let scope = Scope::new(element, scope);
             let counts = match &comprehension.guard {
                 Some(guard) => self.truth(guard, Some(&scope))?,
                 None => true,
@@ -411,12 +312,22 @@ pub(super) fn key_refusal(kind: Kind) -> String {
     format!("the keys of a map are strings, found {}", kind.name())
 }
 
-fn local<'a>(outward: usize, scope: Option<&'a Scope<'a>>) -> &'a Value {
-    let mut scope = scope.expect("variables are resolved when the expression is compiled");
-    for _ in 0..outward {
-        scope = scope.outer.expect("variables are resolved when the expression is compiled");
+/// What becomes of an element that is not there.
+#[derive(Clone, Copy)]
+enum Missing {
+    /// An error.
+    Refused,
+    /// An optional that holds nothing.
+    Absent,
+}
+
+/// What an optional step found: nothing, also where there was nothing to look into.
+fn absorbed<'a>(looked_up: Result<Option<Term<'a>>, Stop>) -> Result<Term<'a>, Stop> {
+    match looked_up {
+        Ok(found) => Ok(Term::Optional(found.map(Box::new))),
+        Err(Stop::Failed(_)) => Ok(Term::Optional(None)),
+        Err(stop) => Err(stop),
     }
-    scope.element
 }
 
 fn found<'a>(looked_up: Option<Term<'a>>, name: impl FnOnce() -> String) -> Result<Term<'a>, Stop> {

@@ -127,7 +127,7 @@ impl Operator {
                 (matches!(left, Int | Double) && matches!(right, Int | Double))
                     || (left == right && matches!(left, Bool | String | Bytes))
             }
-            Operator::In => matches!(right, List | Map),
+            Operator::In => right == List || (right == Map && matches!(left, Bool | Int | Double | String)),
         }
     }
 }

@@ -27,15 +27,18 @@
 //! step, knows no budget, and visits maps in random order, which a decision that is replayed must not.
 
 mod budget;
+mod calls;
 mod compile;
 mod context;
 mod evaluate;
 mod functions;
 mod kind;
+mod lower;
 mod operators;
 mod scan;
 mod syntax;
 mod template;
+mod term;
 mod text;
 
 pub use budget::{
@@ -150,5 +153,9 @@ fn shown(expression: &str) -> String {
     }
 }
 
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

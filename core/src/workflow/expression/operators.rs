@@ -8,9 +8,9 @@ use std::cmp::Ordering;
 use crate::value::Value;
 
 use super::budget::{Meter, RESULT_BYTES_MAX, Stop};
-use super::evaluate::Term;
 use super::kind::Kind;
 use super::syntax::Operator;
+use super::term::Term;
 
 /// Applies an operator to two evaluated operands.
 pub(super) fn apply<'a>(
@@ -121,7 +121,9 @@ fn contains(meter: &Meter, needle: &Value, container: &Value) -> Result<bool, St
             }
             Ok(false)
         }
-        Value::Object(members) => Ok(needle.as_str().is_some_and(|name| members.contains_key(name))),
+        Value::Object(members) if Operator::In.accepts(Some(Kind::of(needle)), Some(Kind::Map)) => {
+            Ok(needle.as_str().is_some_and(|name| members.contains_key(name)))
+        }
         _ => Err(refused(Operator::In, needle, container)),
     }
 }

@@ -218,8 +218,6 @@ fn interpolate(segments: &[Segment], evaluation: &Evaluation<'_>) -> Result<Valu
 }
 
 fn append(compiled: &Compiled, evaluation: &Evaluation<'_>, out: &mut String) -> Result<(), Stop> {
-    let before = out.len();
     let term = evaluation.term(&compiled.node, None)?;
-    text::interpolate(term.value()?, out)?;
-    evaluation.meter.charge_bytes(out.len() - before)
+    text::interpolate(&evaluation.meter, term.value()?, out)
 }

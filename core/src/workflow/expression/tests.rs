@@ -48,7 +48,7 @@ fn yields(text: &str) -> Result<String, String> {
     match faults.into_iter().next() {
         Some(fault) => Err(format!("fault: {}", fault.message)),
         None => match template.evaluate(&context()) {
-            Ok(value) => Ok(text::to_json(&value).expect("the result was checked")),
+            Ok(value) => Ok(text::to_json(&budget::Meter::new(), &value).expect("the result was checked")),
             Err(error) => Err(error.to_string()),
         },
     }
@@ -381,7 +381,7 @@ fn templates_walk_lists_and_objects() {
     assert_eq!(template.constant(), None);
     assert_eq!(Vec::from_iter(&template.names().roots), ["input", "now", "tasks", "vars"]);
     assert_eq!(Vec::from_iter(&template.names().tasks), ["reserve"]);
-    let value = template.evaluate(&context()).map(|value| text::to_json(&value));
+    let value = template.evaluate(&context()).map(|value| text::to_json(&budget::Meter::new(), &value));
     let expected =
         r#"{"deep":[{"who":"null at 2026-01-31T12:00:00.250Z"}],"plain":["a","${{ b }}"],"sum":8}"#;
     assert_eq!(value, Ok(Ok(expected.to_owned())));

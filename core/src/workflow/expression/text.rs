@@ -8,26 +8,27 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::value::{BINARY_KEY, DEPTH_MAX, Value};
 
-use super::budget::{RESULT_BYTES_MAX, Stop};
+use super::budget::{Meter, RESULT_BYTES_MAX, Stop};
 
 /// The JSON text of a value, of at most [`RESULT_BYTES_MAX`] bytes.
-pub(super) fn to_json(value: &Value) -> Result<String, Stop> {
+pub(super) fn to_json(meter: &Meter, value: &Value) -> Result<String, Stop> {
     let mut text = String::new();
-    write(value, DEPTH_MAX, &mut text)?;
+    write(value, DEPTH_MAX, &mut Charged { meter, text: &mut text })?;
     Ok(text)
 }
 
-/// Whether [`to_json`] succeeds, without keeping the text.
-pub(super) fn measure(value: &Value) -> Result<(), Stop> {
-    write(value, DEPTH_MAX, &mut Length(0))
-}
-
-/// The text of a value inside of a text: a string as it is, everything else as JSON.
-pub(super) fn interpolate(value: &Value, out: &mut String) -> Result<(), Stop> {
+/// Appends a value to a text: a string as it is, everything else as JSON.
+pub(super) fn interpolate(meter: &Meter, value: &Value, text: &mut String) -> Result<(), Stop> {
+    let mut out = Charged { meter, text };
     match value {
         Value::String(text) => out.put(text),
-        other => write(other, DEPTH_MAX, out),
+        other => write(other, DEPTH_MAX, &mut out),
     }
+}
+
+/// Refuses a value whose JSON text is longer than [`RESULT_BYTES_MAX`] or deeper than values may be.
+pub(super) fn measure(value: &Value) -> Result<(), Stop> {
+    write(value, DEPTH_MAX, &mut Length(0))
 }
 
 /// Where text goes; refuses what makes it longer than [`RESULT_BYTES_MAX`].
@@ -35,12 +36,19 @@ trait Sink {
     fn put(&mut self, text: &str) -> Result<(), Stop>;
 }
 
-impl Sink for String {
+/// A text that is charged as it grows.
+struct Charged<'a> {
+    meter: &'a Meter,
+    text: &'a mut String,
+}
+
+impl Sink for Charged<'_> {
     fn put(&mut self, text: &str) -> Result<(), Stop> {
-        if self.len() + text.len() > RESULT_BYTES_MAX {
+        if self.text.len() + text.len() > RESULT_BYTES_MAX {
             return Err(Stop::TooLarge);
         }
-        self.push_str(text);
+        self.meter.charge_bytes(text.len())?;
+        self.text.push_str(text);
         Ok(())
     }
 }
@@ -135,7 +143,7 @@ mod tests {
             (Value::from(vec![Value::Int(1), Value::from(vec![])]), "[1,[]]"),
             (Value::from([("b", Value::Int(1)), ("a", Value::Null)]), "{\"a\":null,\"b\":1}"),
         ] {
-            assert_eq!(to_json(&value), Ok(text.to_owned()));
+            assert_eq!(to_json(&Meter::new(), &value), Ok(text.to_owned()));
             assert_eq!(measure(&value), Ok(()));
         }
     }
@@ -145,8 +153,11 @@ mod tests {
         let of_length = |bytes: usize| Value::from("x".repeat(bytes - 2));
         assert_eq!(measure(&of_length(RESULT_BYTES_MAX)), Ok(()));
         assert_eq!(measure(&of_length(RESULT_BYTES_MAX + 1)), Err(Stop::TooLarge));
-        assert_eq!(to_json(&of_length(RESULT_BYTES_MAX)).map(|text| text.len()), Ok(RESULT_BYTES_MAX));
-        assert_eq!(to_json(&of_length(RESULT_BYTES_MAX + 1)), Err(Stop::TooLarge));
+        assert_eq!(
+            to_json(&Meter::new(), &of_length(RESULT_BYTES_MAX)).map(|text| text.len()),
+            Ok(RESULT_BYTES_MAX)
+        );
+        assert_eq!(to_json(&Meter::new(), &of_length(RESULT_BYTES_MAX + 1)), Err(Stop::TooLarge));
     }
 
     #[test]
