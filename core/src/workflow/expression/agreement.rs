@@ -34,6 +34,8 @@ fn the_cel_crate_agrees() {
                 (Ok(_), Err(cel::ExecutionError::Overflow(..))) => {}
                 (Err(error), Ok(_)) if error.to_string().contains("no number that JSON") => {}
                 (Err(error), Ok(_)) if error.to_string().contains("+ does not take list and map") => {}
+                // Theirs evaluates the alternative also where it is not taken.
+                (Ok(_), Err(_)) if source.contains(".orValue(") => {}
                 (ours, theirs) => panic!("{source}: {ours:?}, the cel crate: {theirs:?}"),
             }
         }
