@@ -4,7 +4,9 @@
 //! wrong whatever the input is refused when a document is saved.
 
 use cel::common::ast::operators as cel_operators;
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, SelectExpr,
+};
 
 use crate::value::Value;
 
@@ -31,22 +33,23 @@ impl Lowering {
             Expr::Ident(name) => self.name(name),
             Expr::Select(select) => self.select(select),
             Expr::Call(call) => self.call(call),
-            Expr::List(list) => {
-                if !list.optional_indices.is_empty() {
-                    return Err("optional elements ([?x]) are not supported".to_owned());
-                }
-                list.elements.iter().map(|item| self.node(item)).collect::<Result<_, _>>().map(Node::List)
+            Expr::List(list) if !list.optional_indices.is_empty() => {
+                Err("optional elements ([?x]) are not supported".to_owned())
             }
-            Expr::Map(map) => map
-                .entries
-                .iter()
-                .map(|entry| self.entry(&entry.expr))
-                .collect::<Result<_, _>>()
-                .map(Node::Map),
+            Expr::List(list) => self.nodes(Vec::new(), &list.elements).map(Node::List),
+            Expr::Map(map) => self.map(map),
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
             Expr::Struct(strct) => Err(format!("messages ({}{{…}}) are not supported", strct.type_name)),
             Expr::Unspecified => Err("syntax error".to_owned()),
         }
+    }
+
+    /// Lowers steps after others: a loop and no iterator chain, whose frames would count at each level.
+    fn nodes(&mut self, mut nodes: Vec<Node>, exprs: &[IdedExpr]) -> Result<Vec<Node>, String> {
+        for expr in exprs {
+            nodes.push(self.node(expr)?);
+        }
+        Ok(nodes)
     }
 
     fn name(&mut self, name: &str) -> Result<Node, String> {
@@ -118,10 +121,7 @@ impl Lowering {
                 true => return Err(TASKS_USE.to_owned()),
                 false => self.node(target)?,
             };
-            let mut arguments = vec![receiver];
-            for argument in &call.args {
-                arguments.push(self.node(argument)?);
-            }
+            let arguments = self.nodes(vec![receiver], &call.args)?;
             let function = Function::find(&call.func_name, Called::OnReceiver, &arguments)?;
             return Ok(Node::Call(function, arguments));
         }
@@ -135,8 +135,7 @@ impl Lowering {
         if call.func_name == cel_operators::OPT_SELECT {
             return self.optional_select(call);
         }
-        let arguments =
-            call.args.iter().map(|argument| self.node(argument)).collect::<Result<Vec<_>, _>>()?;
+        let arguments = self.nodes(Vec::new(), &call.args)?;
         match Operation::named(&call.func_name) {
             Some(operation) => operation.node(arguments),
             None => {
@@ -159,6 +158,14 @@ impl Lowering {
             return Err(task_use(task));
         }
         Ok(Node::OptionalSelect(Box::new(self.node(of)?), name.inner().to_owned()))
+    }
+
+    fn map(&mut self, map: &MapExpr) -> Result<Node, String> {
+        let mut entries = Vec::with_capacity(map.entries.len());
+        for entry in &map.entries {
+            entries.push(self.entry(&entry.expr)?);
+        }
+        Ok(Node::Map(entries))
     }
 
     fn entry(&mut self, entry: &EntryExpr) -> Result<[Node; 2], String> {
