@@ -1,1 +1,7 @@
 //! The workflow document: what a user writes, checked and compiled.
+
+pub mod schema;
+
+pub mod fault;
+
+pub mod nearest;
