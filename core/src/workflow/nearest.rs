@@ -37,29 +37,39 @@ fn characters(name: &str) -> Option<Vec<char>> {
     (letters.len() <= NAME_CHARS_MAX).then_some(letters)
 }
 
-/// The distance between two names, if it is at most `limit`.
+/// The distance between two names, if it is at most `limit`. What they share at both ends costs nothing.
 fn distance(left: &[char], right: &[char], limit: usize) -> Option<usize> {
     if left.len().abs_diff(right.len()) > limit {
         return None;
     }
-    let mut before_last = vec![0; right.len() + 1];
-    let mut last: Vec<usize> = (0..=right.len()).collect();
+    let head = shared(left.iter().zip(right));
+    let (left, right) = (&left[head..], &right[head..]);
+    let tail = shared(left.iter().rev().zip(right.iter().rev()));
+    let (left, right) = (&left[..left.len() - tail], &right[..right.len() - tail]);
+
+    let mut before_last = [0; NAME_CHARS_MAX + 1];
+    let mut last: [usize; NAME_CHARS_MAX + 1] = std::array::from_fn(|column| column);
     for (i, &a) in left.iter().enumerate() {
-        let mut row = vec![i + 1];
+        let mut row = [i + 1; NAME_CHARS_MAX + 1];
         for (j, &b) in right.iter().enumerate() {
             let mut cost = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && a == right[j - 1] && left[i - 1] == b {
                 cost = cost.min(before_last[j - 1] + 1);
             }
-            row.push(cost);
+            row[j + 1] = cost;
         }
-        let hopeless = |costs: &[usize]| costs.iter().all(|&cost| cost > limit);
+        let hopeless = |costs: &[usize]| costs[..=right.len()].iter().all(|&cost| cost > limit);
         if hopeless(&row) && hopeless(&last) {
             return None;
         }
-        before_last = std::mem::replace(&mut last, row);
+        before_last = last;
+        last = row;
     }
-    last.pop().filter(|&cost| cost <= limit)
+    Some(last[right.len()]).filter(|&cost| cost <= limit)
+}
+
+fn shared<'a>(pairs: impl Iterator<Item = (&'a char, &'a char)>) -> usize {
+    pairs.take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]

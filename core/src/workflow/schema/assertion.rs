@@ -34,7 +34,7 @@ pub(super) fn holds(rule: &Rule, instance: &Value) -> bool {
             instance.as_object().is_none_or(|members| names.iter().all(|name| members.contains_key(name)))
         }
         Rule::DependentRequired(lists) => instance.as_object().is_none_or(|members| {
-            let present = lists.iter().filter(|(name, _)| members.contains_key(*name));
+            let present = lists.iter().filter(|(name, _)| members.contains_key(name));
             present.flat_map(|(_, names)| names).all(|name| members.contains_key(name))
         }),
         _ => true,

@@ -13,12 +13,18 @@ use super::number::Number;
 use super::pattern::Pattern;
 use super::references::{self, References};
 use super::rule::{Binary, Bound, Limit, Members, Node, NodeIx, Program, Rule, Sized};
-use super::{FAULT_BYTES_MAX, FAULTS_MAX, words};
+use super::{FAULT_BYTES_MAX, FAULTS_MAX, PATTERNS_BYTES_MAX, words};
 
 /// Compiles all of a document; the root is the first node.
 pub(super) fn compile(document: &Value, at: &Pointer) -> Result<Program, Vec<Fault>> {
-    let mut compiler =
-        Compiler { at, nodes: Vec::new(), origins: Vec::new(), faults: Vec::new(), fault_bytes: 0 };
+    let mut compiler = Compiler {
+        at,
+        nodes: Vec::new(),
+        origins: Vec::new(),
+        faults: Vec::new(),
+        fault_bytes: 0,
+        pattern_bytes: 0,
+    };
     let mut references = References::of(document);
     compiler.add(Origin { value: document, resource: 0, parent: None, keyword: "", step: None });
     let mut next = 0;
@@ -45,6 +51,7 @@ pub(super) struct Compiler<'d> {
     origins: Vec<Origin<'d>>,
     faults: Vec<Fault>,
     fault_bytes: usize,
+    pattern_bytes: usize,
 }
 
 /// Where in the document a node is from: kept as steps, because pointers of all nodes could be long.
@@ -88,6 +95,17 @@ impl<'d> Compiler<'d> {
     /// Puts another `$id` in force at a node and below.
     pub(super) fn enter_resource(&mut self, node: NodeIx, resource: usize) {
         self.origins[node.0].resource = resource;
+    }
+
+    fn pattern(&mut self, source: &str) -> Result<Pattern, String> {
+        if self.pattern_bytes >= PATTERNS_BYTES_MAX {
+            return Err(format!(
+                "the patterns of the schema exceed {PATTERNS_BYTES_MAX} bytes when compiled"
+            ));
+        }
+        let compiled = Pattern::compile(source);
+        self.pattern_bytes += compiled.as_ref().map_or(Pattern::SIZE_MAX, Pattern::size);
+        compiled
     }
 
     fn pointer(&self, node: NodeIx) -> Pointer {
@@ -225,7 +243,7 @@ impl<'d> Subschemas<'_, 'd> {
 
     fn patterns(&mut self, rules: &mut Vec<Rule>) {
         if let Some(source) = self.keywords.text("pattern") {
-            match Pattern::compile(source) {
+            match self.compiler.pattern(source) {
                 Ok(pattern) => rules.push(Rule::Pattern(pattern)),
                 Err(message) => self.compiler.fault(self.node, &["pattern"], message),
             }
@@ -253,25 +271,23 @@ impl<'d> Subschemas<'_, 'd> {
             rules.push(Rule::DependentRequired(lists.collect()));
         }
         rules.extend(self.child("propertyNames").map(Rule::MemberNames));
-        let members = Members {
-            named: self.map("properties"),
+        let mut members = Members {
+            named: BTreeMap::new(),
             patterns: self.pattern_map("patternProperties"),
             others: self.child("additionalProperties"),
         };
+        for (name, node) in self.map("properties") {
+            members.named.insert(name, node);
+        }
         if !members.named.is_empty() || !members.patterns.is_empty() || members.others.is_some() {
             rules.push(Rule::Members(members));
         }
     }
 
     fn combinations(&mut self, rules: &mut Vec<Rule>) {
-        let combinations: [(&str, fn(Vec<NodeIx>) -> Rule); 3] =
-            [("allOf", Rule::AllOf), ("anyOf", Rule::AnyOf), ("oneOf", Rule::OneOf)];
-        for (name, rule) in combinations {
-            let nodes = self.list(name);
-            if !nodes.is_empty() {
-                rules.push(rule(nodes));
-            }
-        }
+        let (all, any, one) = (self.list("allOf"), self.list("anyOf"), self.list("oneOf"));
+        let combinations = [Rule::AllOf(all), Rule::AnyOf(any), Rule::OneOf(one)];
+        rules.extend(combinations.into_iter().filter(|rule| !rule.in_place().is_empty()));
         rules.extend(self.child("not").map(Rule::Not));
         let (condition, then, otherwise) = (self.child("if"), self.child("then"), self.child("else"));
         rules.extend(condition.map(|condition| Rule::If(condition, then, otherwise)));
@@ -302,8 +318,8 @@ impl<'d> Subschemas<'_, 'd> {
         items.map(|(index, item)| self.add(keyword, Some(Step::Index(index)), item)).collect()
     }
 
-    fn map(&mut self, name: &str) -> BTreeMap<String, NodeIx> {
-        let Some((keyword, Value::Object(members))) = self.keywords.get(name) else { return BTreeMap::new() };
+    fn map(&mut self, name: &str) -> Vec<(String, NodeIx)> {
+        let Some((keyword, Value::Object(members))) = self.keywords.get(name) else { return Vec::new() };
         let add = |(name, value): (&'d String, &'d Value)| {
             (name.clone(), self.add(keyword, Some(Step::Name(name)), value))
         };
@@ -313,7 +329,7 @@ impl<'d> Subschemas<'_, 'd> {
     fn pattern_map(&mut self, name: &str) -> Vec<(Pattern, NodeIx)> {
         let mut patterns = Vec::new();
         for (source, node) in self.map(name) {
-            match Pattern::compile(&source) {
+            match self.compiler.pattern(&source) {
                 Ok(pattern) => patterns.push((pattern, node)),
                 Err(message) => self.compiler.fault(self.node, &[name, &source], message),
             }

@@ -10,7 +10,7 @@
 //! and stop at the first thing that does not hold.
 
 use std::mem;
-use std::vec;
+use std::slice;
 
 use crate::value::{Pointer, Value};
 use crate::workflow::fault::Fault;
@@ -18,12 +18,15 @@ use crate::workflow::fault::Fault;
 use super::alternatives::{self, Place};
 use super::assertion;
 use super::complaint::{Complaint, Reason, Step};
-use super::evaluated::Evaluated;
+use super::frame::{Child, Choice, Fold, Frame, Plan, Verdict, Voice};
 use super::rule::{NodeIx, Program, Rule, Tracking};
 use super::{FAULT_BYTES_MAX, FAULTS_MAX, STEPS_MAX};
 
 /// How many complaints are kept while alternatives are still open; further ones only count.
 const PENDING_MAX: usize = 10 * FAULTS_MAX;
+
+/// The steps that it takes to remember one member or element as evaluated.
+pub(super) const ENTRY_STEPS: u64 = 4;
 
 /// Everything a schema has against a value.
 pub(super) fn faults(program: &Program, instance: &Value, at: &Pointer) -> Vec<Fault> {
@@ -46,20 +49,6 @@ pub(super) fn faults(program: &Program, instance: &Value, at: &Pointer) -> Vec<F
     faults
 }
 
-/// Whether complaints are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Voice {
-    Loud,
-    Silent,
-}
-
-/// Whether a value fits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Fits,
-    Fails,
-}
-
 /// The steps are used up.
 pub(super) struct Exhausted;
 
@@ -70,48 +59,6 @@ pub(super) struct Evaluation<'s, 'v> {
     pub(super) complaints: Vec<Complaint<'s, 'v>>,
     voice: Voice,
     frames: Vec<Frame<'s, 'v>>,
-}
-
-/// One schema that is being asked about one value.
-pub(super) struct Frame<'s, 'v> {
-    pub(super) voice: Voice,
-    pub(super) verdict: Verdict,
-    /// Only for arrays and objects, and only if anybody asks.
-    pub(super) evaluated: Option<Box<Evaluated<'v>>>,
-    rules: &'s [Rule],
-    next_rule: usize,
-    instance: &'v Value,
-    /// How this value was reached from that of the frame below; none if it is the same.
-    step: Option<Step<'v>>,
-    plan: vec::IntoIter<Child<'v>>,
-    fold: Fold,
-}
-
-/// A subschema that is to be asked.
-pub(super) struct Child<'v> {
-    pub(super) node: NodeIx,
-    pub(super) instance: &'v Value,
-    pub(super) step: Option<Step<'v>>,
-}
-
-/// What the verdicts on the planned children mean for the frame.
-pub(super) enum Fold {
-    /// All must fit.
-    All,
-    /// One or exactly one must fit; the complaints of each end at `ends`, those of the first begin at `start`.
-    Choice { which: Choice, start: usize, ends: Vec<usize>, fitting: usize },
-    /// It must not fit.
-    Not,
-    /// It decides which of these is asked next.
-    If(Option<NodeIx>, Option<NodeIx>),
-    /// At least `min` and at most `max` must fit.
-    Count { min: u64, max: Option<u64>, fitting: u64 },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Choice {
-    AnyOf,
-    OneOf,
 }
 
 impl<'s, 'v> Evaluation<'s, 'v> {
@@ -127,7 +74,7 @@ impl<'s, 'v> Evaluation<'s, 'v> {
             self.spend(1)?;
             let frame = self.frame();
             let hopeless = frame.voice == Voice::Silent && frame.verdict == Verdict::Fails;
-            if !hopeless && let Some(child) = frame.plan.next() {
+            if !hopeless && let Some(child) = frame.next_child() {
                 let voice = match frame.fold {
                     Fold::All | Fold::Choice { .. } => frame.voice,
                     Fold::Not | Fold::If(..) | Fold::Count { .. } => Voice::Silent,
@@ -160,13 +107,17 @@ impl<'s, 'v> Evaluation<'s, 'v> {
         if self.steps > STEPS_MAX { Err(Exhausted) } else { Ok(()) }
     }
 
-    /// Leaves children to be asked next.
-    pub(super) fn plan(&mut self, children: Vec<Child<'v>>, fold: Fold) -> Result<(), Exhausted> {
-        self.spend(children.len() as u64)?;
+    /// Leaves children to be asked next, one after another.
+    pub(super) fn plan(&mut self, children: Vec<Child<'v>>, fold: Fold<'s>) {
         let frame = self.frame();
-        frame.plan = children.into_iter();
+        frame.plan = Plan::Parts(children.into_iter());
         frame.fold = fold;
-        Ok(())
+    }
+
+    fn plan_here(&mut self, nodes: &'s [NodeIx], fold: Fold<'s>) {
+        let frame = self.frame();
+        frame.plan = Plan::Here(nodes.iter());
+        frame.fold = fold;
     }
 
     /// The frame's value does not fit, for a reason; `below` leads on to the part of it that does not.
@@ -195,47 +146,42 @@ impl<'s, 'v> Evaluation<'s, 'v> {
             (Tracking::On, Value::Array(_) | Value::Object(_)) => Some(Box::default()),
             _ => None,
         };
-        self.frames.push(Frame {
-            voice,
-            verdict: Verdict::Fits,
-            evaluated,
-            rules: &self.program.nodes[child.node.0].rules,
-            next_rule: 0,
-            instance: child.instance,
-            step: child.step,
-            plan: Vec::new().into_iter(),
-            fold: Fold::All,
-        });
+        let rules = &self.program.nodes[child.node.0].rules;
+        self.frames.push(Frame::new(rules, child, voice, evaluated));
     }
 
     /// Judges the frame's value by a rule, or plans whom to ask.
     fn ask(&mut self, rule: &'s Rule, instance: &'v Value) -> Result<(), Exhausted> {
         self.spend(rule.steps())?;
-        let here = |node: &NodeIx| Child { node: *node, instance, step: None };
         match rule {
-            Rule::Reference(node) => self.plan(vec![here(node)], Fold::All),
-            Rule::AllOf(nodes) => self.plan(nodes.iter().map(here).collect(), Fold::All),
-            Rule::AnyOf(nodes) => self.choose(Choice::AnyOf, nodes.iter().map(here).collect()),
-            Rule::OneOf(nodes) => self.choose(Choice::OneOf, nodes.iter().map(here).collect()),
-            Rule::Not(node) => self.plan(vec![here(node)], Fold::Not),
+            Rule::Reference(node) => self.plan_here(slice::from_ref(node), Fold::All),
+            Rule::AllOf(nodes) => self.plan_here(nodes, Fold::All),
+            Rule::AnyOf(nodes) => self.choose(Choice::AnyOf, nodes),
+            Rule::OneOf(nodes) => self.choose(Choice::OneOf, nodes),
+            Rule::Not(node) => self.plan_here(slice::from_ref(node), Fold::Not),
             Rule::If(condition, then, otherwise) => {
-                self.plan(vec![here(condition)], Fold::If(*then, *otherwise))
+                let next = Fold::If(then.as_slice(), otherwise.as_slice());
+                self.plan_here(slice::from_ref(condition), next);
             }
             Rule::DependentSchemas(nodes) => {
                 let present = nodes.iter().filter(|(name, _)| instance.get(name).is_some());
-                self.plan(present.map(|(_, node)| here(node)).collect(), Fold::All)
+                let children = present.map(|(_, node)| Child { node: *node, instance, step: None });
+                self.plan(children.collect(), Fold::All);
             }
-            _ => match instance {
-                Value::Array(items) if rule.is_of_array() => self.ask_array(rule, items),
-                Value::Object(members) if rule.is_of_object() => self.ask_object(rule, members),
-                _ => self.assert(rule, instance),
-            },
+            _ => {
+                return match instance {
+                    Value::Array(items) if rule.is_of_array() => self.ask_array(rule, items),
+                    Value::Object(members) if rule.is_of_object() => self.ask_object(rule, members),
+                    _ => self.assert(rule, instance),
+                };
+            }
         }
+        Ok(())
     }
 
-    fn choose(&mut self, which: Choice, children: Vec<Child<'v>>) -> Result<(), Exhausted> {
+    fn choose(&mut self, which: Choice, nodes: &'s [NodeIx]) {
         let start = self.complaints.len();
-        self.plan(children, Fold::Choice { which, start, ends: Vec::new(), fitting: 0 })
+        self.plan_here(nodes, Fold::Choice { which, start, ends: Vec::new(), fitting: 0 });
     }
 
     fn assert(&mut self, rule: &'s Rule, instance: &'v Value) -> Result<(), Exhausted> {
@@ -252,64 +198,66 @@ impl<'s, 'v> Evaluation<'s, 'v> {
         Ok(())
     }
 
-    /// Takes in the verdict of a child that has been asked.
+    /// Takes in what a child has found out.
     fn absorb(&mut self, child: Frame<'s, 'v>) -> Result<(), Exhausted> {
-        let complaints = self.complaints.len();
-        let tracking = self.program.tracking;
-        let fits = child.verdict == Verdict::Fits;
-        let frame = self.frame();
-        let mut enough = false;
-        match &mut frame.fold {
-            Fold::All => {
-                if !fits {
-                    frame.verdict = Verdict::Fails;
-                }
-            }
-            Fold::Choice { ends, .. } if !fits => ends.push(complaints),
-            Fold::Choice { which, fitting, .. } => {
-                *fitting += 1;
-                enough = match which {
-                    Choice::AnyOf => tracking == Tracking::Off,
-                    Choice::OneOf => *fitting > 1,
-                };
-            }
-            Fold::Not => {
-                frame.fold = Fold::All;
-                if fits {
-                    self.refuse(None, Reason::FitsNot);
-                }
-                return Ok(());
-            }
-            Fold::If(then, otherwise) => {
-                let next = if fits { *then } else { *otherwise };
-                let instance = frame.instance;
-                frame.fold = Fold::All;
-                frame.plan = next
-                    .map(|node| Child { node, instance, step: None })
-                    .into_iter()
-                    .collect::<Vec<_>>()
-                    .into_iter();
-            }
-            Fold::Count { min, max, fitting } if fits => {
-                *fitting += 1;
-                enough = tracking == Tracking::Off && max.is_none() && *fitting >= *min;
-                if let (Some(evaluated), Some(Step::Element(index))) = (&mut frame.evaluated, child.step) {
-                    evaluated.add_item(index);
-                }
-            }
-            Fold::Count { .. } => {}
-        }
-        if enough {
-            frame.plan = Vec::new().into_iter();
-        }
-        if fits
+        self.fold(child.verdict, child.step);
+        if child.verdict == Verdict::Fits
             && child.step.is_none()
-            && let (Some(all), Some(more)) = (&mut frame.evaluated, child.evaluated)
+            && let (Some(all), Some(more)) = (&mut self.frame().evaluated, child.evaluated)
         {
-            let entries = all.merge(*more);
-            self.spend(entries)?;
+            let moved = all.merge(*more);
+            self.spend(moved * ENTRY_STEPS)?;
         }
         Ok(())
+    }
+
+    /// Adds a child's verdict to the others, and asks no more children once the sum is certain.
+    fn fold(&mut self, verdict: Verdict, step: Option<Step<'v>>) {
+        let complaints = self.complaints.len();
+        let untracked = self.program.tracking == Tracking::Off;
+        let frame = self.frame();
+        let enough = match (&mut frame.fold, verdict) {
+            (Fold::All, Verdict::Fits) => false,
+            (Fold::All, Verdict::Fails) => {
+                frame.verdict = Verdict::Fails;
+                false
+            }
+            (Fold::Choice { which, fitting, .. }, Verdict::Fits) => {
+                *fitting += 1;
+                match which {
+                    Choice::AnyOf => untracked,
+                    Choice::OneOf => *fitting > 1,
+                }
+            }
+            (Fold::Choice { ends, .. }, Verdict::Fails) => {
+                ends.push(complaints);
+                false
+            }
+            (Fold::Not, verdict) => {
+                frame.fold = Fold::All;
+                if verdict == Verdict::Fits {
+                    self.refuse(None, Reason::FitsNot);
+                }
+                return;
+            }
+            (Fold::If(then, otherwise), verdict) => {
+                let next = if verdict == Verdict::Fits { *then } else { *otherwise };
+                frame.fold = Fold::All;
+                frame.plan = Plan::Here(next.iter());
+                return;
+            }
+            (Fold::Count { min, max, fitting }, Verdict::Fits) => {
+                *fitting += 1;
+                if let (Some(evaluated), Some(Step::Element(index))) = (&mut frame.evaluated, step) {
+                    evaluated.add_item(index);
+                }
+                untracked && max.is_none() && *fitting >= *min
+            }
+            (Fold::Count { .. }, Verdict::Fails) => false,
+        };
+        if enough {
+            frame.plan = Plan::none();
+        }
     }
 
     /// Draws the sum when all planned children have been asked.
@@ -317,15 +265,7 @@ impl<'s, 'v> Evaluation<'s, 'v> {
         match mem::replace(&mut self.frame().fold, Fold::All) {
             Fold::Choice { start, ends, fitting: 0, .. } => {
                 if self.frame().voice == Voice::Loud {
-                    let place = self.place();
-                    let mut alternatives = Vec::new();
-                    let mut complaints = self.complaints.drain(start..);
-                    let starts = std::iter::once(&start).chain(&ends);
-                    for (start, end) in starts.zip(&ends) {
-                        alternatives.push(complaints.by_ref().take(end - start).collect());
-                    }
-                    drop(complaints);
-                    self.complaints.extend(alternatives::closest(alternatives, place));
+                    self.settle(start, &ends);
                 }
                 self.frame().verdict = Verdict::Fails;
             }
@@ -342,5 +282,16 @@ impl<'s, 'v> Evaluation<'s, 'v> {
             }
             Fold::All | Fold::Not | Fold::If(..) => {}
         }
+    }
+
+    /// Keeps those complaints of the alternatives that help.
+    fn settle(&mut self, start: usize, ends: &[usize]) {
+        let place = self.place();
+        let mut complaints = self.complaints.drain(start..);
+        let starts = std::iter::once(&start).chain(ends);
+        let lengths = starts.zip(ends).map(|(start, end)| end - start);
+        let alternatives = lengths.map(|length| complaints.by_ref().take(length).collect()).collect();
+        drop(complaints);
+        self.complaints.extend(alternatives::closest(alternatives, place));
     }
 }

@@ -2,6 +2,7 @@
 //! `unevaluatedProperties`.
 
 use std::collections::BTreeSet;
+use std::mem;
 
 /// The elements and members of one value that have been evaluated successfully.
 #[derive(Debug, Default)]
@@ -10,8 +11,14 @@ pub(super) struct Evaluated<'v> {
     items_below: usize,
     /// Further elements, found by `contains`.
     items: BTreeSet<usize>,
-    /// Members by name.
-    members: BTreeSet<&'v str>,
+    /// Some members, or all there are.
+    members: Names<'v>,
+}
+
+#[derive(Debug)]
+enum Names<'v> {
+    Some(BTreeSet<&'v str>),
+    All,
 }
 
 impl<'v> Evaluated<'v> {
@@ -27,7 +34,14 @@ impl<'v> Evaluated<'v> {
 
     /// One member has been looked at.
     pub(super) fn add_member(&mut self, name: &'v str) {
-        self.members.insert(name);
+        if let Names::Some(names) = &mut self.members {
+            names.insert(name);
+        }
+    }
+
+    /// All members have been looked at.
+    pub(super) fn add_all_members(&mut self) {
+        self.members = Names::All;
     }
 
     /// Whether an element has been looked at.
@@ -37,15 +51,37 @@ impl<'v> Evaluated<'v> {
 
     /// Whether a member has been looked at.
     pub(super) fn has_member(&self, name: &str) -> bool {
-        self.members.contains(name)
+        match &self.members {
+            Names::Some(names) => names.contains(name),
+            Names::All => true,
+        }
     }
 
-    /// Adds what another subschema has looked at in the same value, and says how many entries that was.
+    /// Adds what another subschema has looked at in the same value, and says how many entries had to be moved.
     pub(super) fn merge(&mut self, other: Evaluated<'v>) -> u64 {
-        let entries = other.items.len() + other.members.len();
         self.add_items_below(other.items_below);
-        self.items.extend(other.items);
-        self.members.extend(other.members);
-        entries as u64
+        let mut moved = unite(&mut self.items, other.items);
+        match (&mut self.members, other.members) {
+            (Names::All, _) => {}
+            (members, Names::All) => *members = Names::All,
+            (Names::Some(names), Names::Some(more)) => moved += unite(names, more),
+        }
+        moved
+    }
+}
+
+/// Moves the smaller set into the larger one.
+fn unite<T: Ord>(all: &mut BTreeSet<T>, mut more: BTreeSet<T>) -> u64 {
+    if more.len() > all.len() {
+        mem::swap(all, &mut more);
+    }
+    let moved = more.len();
+    all.extend(more);
+    moved as u64
+}
+
+impl Default for Names<'_> {
+    fn default() -> Self {
+        Names::Some(BTreeSet::new())
     }
 }

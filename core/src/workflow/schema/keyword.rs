@@ -205,9 +205,10 @@ pub(super) fn names(value: &Value) -> Vec<String> {
 }
 
 fn is_names(value: &Value) -> bool {
-    let Some(items) = value.as_array() else { return false };
-    let distinct: BTreeSet<&str> = items.iter().filter_map(Value::as_str).collect();
-    distinct.len() == items.len()
+    let mut seen = BTreeSet::new();
+    value
+        .as_array()
+        .is_some_and(|items| items.iter().all(|item| item.as_str().is_some_and(|name| seen.insert(name))))
 }
 
 fn is_dialect(value: &Value) -> bool {

@@ -49,6 +49,8 @@ mod pattern;
 
 mod evaluate;
 
+mod frame;
+
 mod parts;
 
 mod evaluated;
@@ -79,7 +81,9 @@ pub const FAULTS_MAX: usize = 100;
 pub const FAULT_BYTES_MAX: usize = 1 << 18;
 /// A validation that takes more steps than this is given up with one fault. A step is about one keyword
 /// asked of one value.
-pub const STEPS_MAX: u64 = 5_000_000;
+pub const STEPS_MAX: u64 = 10_000_000;
+/// All patterns of a schema together may be about this large when they are compiled, in bytes.
+pub const PATTERNS_BYTES_MAX: usize = 4 << 20;
 /// So many schemas may apply to one and the same value, each through `$ref`, `allOf` and their like in the
 /// one before.
 pub const IN_PLACE_MAX: usize = 100;

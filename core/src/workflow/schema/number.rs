@@ -55,7 +55,7 @@ impl Number {
         // The dividend ends in no zero, so with fewer decimal places to its right it cannot divide.
         let Ok(shift) = u32::try_from(dividend.exponent - divisor.exponent) else { return false };
         let modulus = divisor.digits;
-        (dividend.digits % modulus) * power_of_ten(shift, modulus) % modulus == 0
+        ((dividend.digits % modulus) * power_of_ten(shift, modulus)).is_multiple_of(modulus)
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn equal(left: &Value, right: &Value) -> bool {
 /// The positions of two elements that are equal, the earliest repeated one.
 pub(super) fn repeated(items: &[Value]) -> Option<(usize, usize)> {
     let mut sorted: Vec<usize> = (0..items.len()).collect();
-    sorted.sort_by(|&a, &b| compare(&items[a], &items[b]));
+    sorted.sort_unstable_by(|&a, &b| compare(&items[a], &items[b]).then(a.cmp(&b)));
     sorted
         .windows(2)
         .filter(|pair| equal(&items[pair[0]], &items[pair[1]]))
@@ -63,7 +63,7 @@ fn rank(value: &Value) -> u8 {
 mod tests {
     use super::*;
 
-    fn list(items: &[Value]) -> Value {
+    fn list<const N: usize>(items: [Value; N]) -> Value {
         Value::Array(items.to_vec())
     }
 
@@ -75,8 +75,8 @@ mod tests {
             (one.clone(), Value::Bool(true), false),
             (one.clone(), Value::from("1"), false),
             (Value::Null, Value::Bool(false), false),
-            (list(&[one.clone()]), list(&[Value::Float(1.0)]), true),
-            (list(&[]), Value::from([]), false),
+            (list([one.clone()]), list([Value::Float(1.0)]), true),
+            (list([]), Value::from([]), false),
             (Value::from([("a", one.clone())]), Value::from([("a", Value::Float(1.0))]), true),
             (Value::from([("a", one.clone())]), Value::from([("b", one.clone())]), false),
             (Value::Bytes(vec![1]), Value::Bytes(vec![1]), true),

@@ -3,8 +3,12 @@
 use crate::value::{Object, Value};
 
 use super::complaint::{Reason, Step};
-use super::evaluate::{Child, Evaluation, Exhausted, Fold, Verdict};
+use super::evaluate::{ENTRY_STEPS, Evaluation, Exhausted};
+use super::frame::{Child, Fold, Verdict};
 use super::rule::{Members, NodeIx, Rule};
+
+/// The steps that a member costs for each pattern that its name matches: each is one more entry in the plan.
+const MATCH_STEPS: u64 = 8;
 
 impl<'s, 'v> Evaluation<'s, 'v> {
     /// Plans which schemas are asked about which elements.
@@ -14,30 +18,27 @@ impl<'s, 'v> Evaluation<'s, 'v> {
             Rule::Items(prefix, rest) => self.items(prefix, *rest, items),
             Rule::Contains(node, min, max) => {
                 let elements = items.iter().enumerate().map(|(index, item)| element(*node, index, item));
-                self.plan(elements.collect(), Fold::Count { min: *min, max: *max, fitting: 0 })
+                self.plan(elements.collect(), Fold::Count { min: *min, max: *max, fitting: 0 });
             }
             Rule::UnevaluatedItems(node) => self.unevaluated_items(*node, items),
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     /// Plans which schemas are asked about which members.
     pub(super) fn ask_object(&mut self, rule: &'s Rule, members: &'v Object) -> Result<(), Exhausted> {
         self.spend(members.len() as u64)?;
         match rule {
-            Rule::Members(rule) => self.members(rule, members),
-            Rule::MemberNames(node) => self.member_names(*node, members),
+            Rule::Members(rule) => self.members(rule, members)?,
+            Rule::MemberNames(node) => self.member_names(*node, members)?,
             Rule::UnevaluatedMembers(node) => self.unevaluated_members(*node, members),
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
-    fn items(
-        &mut self,
-        prefix: &[NodeIx],
-        rest: Option<NodeIx>,
-        items: &'v [Value],
-    ) -> Result<(), Exhausted> {
+    fn items(&mut self, prefix: &[NodeIx], rest: Option<NodeIx>, items: &'v [Value]) {
         let closed = rest.is_some_and(|rest| self.program.is_never(rest));
         if closed && items.len() > prefix.len() {
             self.refuse(None, Reason::TooManyElements(prefix.len()));
@@ -50,11 +51,11 @@ impl<'s, 'v> Evaluation<'s, 'v> {
         if let Some(evaluated) = &mut self.frame().evaluated {
             evaluated.add_items_below(children.len());
         }
-        self.plan(children, Fold::All)
+        self.plan(children, Fold::All);
     }
 
-    fn unevaluated_items(&mut self, node: NodeIx, items: &'v [Value]) -> Result<(), Exhausted> {
-        let Some(evaluated) = &mut self.frame().evaluated else { return Ok(()) };
+    fn unevaluated_items(&mut self, node: NodeIx, items: &'v [Value]) {
+        let Some(evaluated) = &mut self.frame().evaluated else { return };
         let open = items.iter().enumerate().filter(|(index, _)| !evaluated.has_item(*index));
         let children: Vec<_> = open.map(|(index, item)| element(node, index, item)).collect();
         evaluated.add_items_below(items.len());
@@ -64,7 +65,6 @@ impl<'s, 'v> Evaluation<'s, 'v> {
         for Child { instance, step, .. } in children {
             self.refuse(step.map(|step| (step, instance)), Reason::UnknownElement);
         }
-        Ok(())
     }
 
     fn members(&mut self, rule: &'s Members, members: &'v Object) -> Result<(), Exhausted> {
@@ -75,6 +75,7 @@ impl<'s, 'v> Evaluation<'s, 'v> {
             for (pattern, node) in &rule.patterns {
                 self.spend(pattern.steps(name))?;
                 if pattern.matches(name) {
+                    self.spend(MATCH_STEPS)?;
                     children.push(member(*node, name, value));
                 }
             }
@@ -88,11 +89,16 @@ impl<'s, 'v> Evaluation<'s, 'v> {
                     Some(others) => children.push(member(others, name, value)),
                 }
             }
-            if let Some(evaluated) = &mut self.frame().evaluated {
+            if let (None, Some(evaluated)) = (rule.others, &mut self.frame().evaluated) {
                 evaluated.add_member(name);
+                self.spend(ENTRY_STEPS)?;
             }
         }
-        self.plan(children, Fold::All)
+        if let (Some(_), Some(evaluated)) = (rule.others, &mut self.frame().evaluated) {
+            evaluated.add_all_members();
+        }
+        self.plan(children, Fold::All);
+        Ok(())
     }
 
     /// Names are no part of the value, so each is asked about in a run of its own; a text has no names in
@@ -114,13 +120,11 @@ impl<'s, 'v> Evaluation<'s, 'v> {
         Ok(())
     }
 
-    fn unevaluated_members(&mut self, node: NodeIx, members: &'v Object) -> Result<(), Exhausted> {
-        let Some(evaluated) = &mut self.frame().evaluated else { return Ok(()) };
+    fn unevaluated_members(&mut self, node: NodeIx, members: &'v Object) {
+        let Some(evaluated) = &mut self.frame().evaluated else { return };
         let open = members.iter().filter(|(name, _)| !evaluated.has_member(name));
         let children: Vec<_> = open.map(|(name, value)| member(node, name, value)).collect();
-        for name in members.keys() {
-            evaluated.add_member(name);
-        }
+        evaluated.add_all_members();
         if !self.program.is_never(node) {
             return self.plan(children, Fold::All);
         }
@@ -129,7 +133,6 @@ impl<'s, 'v> Evaluation<'s, 'v> {
                 self.refuse(Some((step, instance)), Reason::UnknownMember(name, None));
             }
         }
-        Ok(())
     }
 }
 

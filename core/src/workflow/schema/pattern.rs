@@ -26,10 +26,13 @@ const NOT_SPACE: &str = r"\x00-\x08\x0E-\x1F!-\u{9F}\u{A1}-\u{167F}\u{1681}-\u{1
 pub(super) struct Pattern {
     source: String,
     regex: Regex,
-    cost_per_byte: u64,
+    size: usize,
 }
 
 impl Pattern {
+    /// The limit of [`Pattern::size`].
+    pub(super) const SIZE_MAX: usize = SIZES[SIZES.len() - 1];
+
     /// Compiles the pattern, or says what in it is not supported.
     pub(super) fn compile(source: &str) -> Result<Self, String> {
         if source.len() > PATTERN_BYTES_MAX {
@@ -40,8 +43,7 @@ impl Pattern {
         for size in SIZES {
             match RegexBuilder::new(&translated).size_limit(size).build() {
                 Ok(regex) => {
-                    let cost_per_byte = (size / SIZES[0]) as u64;
-                    return Ok(Self { source: source.to_owned(), regex, cost_per_byte });
+                    return Ok(Self { source: source.to_owned(), regex, size });
                 }
                 Err(error) => refusal = error.to_string(),
             }
@@ -54,6 +56,11 @@ impl Pattern {
         &self.source
     }
 
+    /// How large the compiled pattern is at most, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Whether the pattern is found in the text.
     pub(super) fn matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
@@ -61,7 +68,7 @@ impl Pattern {
 
     /// The steps that looking through this text may take.
     pub(super) fn steps(&self, text: &str) -> u64 {
-        self.cost_per_byte.saturating_mul(text.len() as u64 + 1)
+        ((self.size / SIZES[0]) as u64).saturating_mul(text.len() as u64 + 1)
     }
 }
 

@@ -42,13 +42,15 @@ struct Pending<'d> {
 impl<'d> References<'d> {
     /// Nothing is known yet but the document, whose address is empty until its `$id` says otherwise.
     pub(super) fn of(document: &'d Value) -> Self {
-        Self {
-            resources: vec![Resource { uri: String::new(), root: document }],
-            by_uri: BTreeMap::from([(String::new(), 0)]),
+        let mut references = Self {
+            resources: Vec::new(),
+            by_uri: BTreeMap::new(),
             anchors: BTreeMap::new(),
             nodes: BTreeMap::new(),
             pending: Vec::new(),
-        }
+        };
+        references.add(String::new(), document);
+        references
     }
 
     /// Notes that a value is a schema, and which node it has become.
@@ -65,8 +67,7 @@ impl<'d> References<'d> {
             return compiler.fault(node, &["$id"], message);
         }
         compiler.enter_resource(node, self.resources.len());
-        self.by_uri.insert(uri.clone(), self.resources.len());
-        self.resources.push(Resource { uri, root: compiler.value(node) });
+        self.add(uri, compiler.value(node));
     }
 
     /// Notes a node's `$anchor`, after its `$id`.
@@ -93,6 +94,11 @@ impl<'d> References<'d> {
                 Err(message) => compiler.fault(*node, &["$ref"], message),
             }
         }
+    }
+
+    fn add(&mut self, uri: String, root: &'d Value) {
+        self.by_uri.insert(uri.clone(), self.resources.len());
+        self.resources.push(Resource { uri, root });
     }
 
     fn node(&self, from: usize, target: &str) -> Result<NodeIx, String> {

@@ -60,7 +60,7 @@ pub(super) enum Rule {
     /// `required`.
     Required(Vec<String>),
     /// `dependentRequired`.
-    DependentRequired(BTreeMap<String, Vec<String>>),
+    DependentRequired(Vec<(String, Vec<String>)>),
     /// `propertyNames`.
     MemberNames(NodeIx),
     /// `prefixItems` and `items`.
@@ -82,7 +82,7 @@ pub(super) enum Rule {
     /// `if` with `then` and `else`.
     If(NodeIx, Option<NodeIx>, Option<NodeIx>),
     /// `dependentSchemas`.
-    DependentSchemas(BTreeMap<String, NodeIx>),
+    DependentSchemas(Vec<(String, NodeIx)>),
     /// `unevaluatedItems`.
     UnevaluatedItems(NodeIx),
     /// `unevaluatedProperties`.
@@ -208,7 +208,7 @@ impl Rule {
             Rule::If(condition, then, otherwise) => {
                 [Some(*condition), *then, *otherwise].into_iter().flatten().collect()
             }
-            Rule::DependentSchemas(nodes) => nodes.values().copied().collect(),
+            Rule::DependentSchemas(nodes) => nodes.iter().map(|(_, node)| *node).collect(),
             _ => Vec::new(),
         }
     }
@@ -231,16 +231,17 @@ impl Rule {
         matches!(self, Rule::Members(_) | Rule::MemberNames(_) | Rule::UnevaluatedMembers(_))
     }
 
-    /// How much work asking this rule is, besides the subschemas it leads to and the size of the value.
+    /// How much more work than a single step asking this rule is, besides the subschemas it leads to and the
+    /// size of the value.
     pub(super) fn steps(&self) -> u64 {
         let entries = match self {
             Rule::OneOfValues(values) => values.len(),
             Rule::Required(names) => names.len(),
-            Rule::DependentRequired(lists) => lists.values().map(|names| names.len() + 1).sum(),
+            Rule::DependentRequired(lists) => lists.iter().map(|(_, names)| names.len() + 1).sum(),
             Rule::DependentSchemas(nodes) => nodes.len(),
             _ => 0,
         };
-        entries as u64 + 1
+        entries as u64
     }
 }
 

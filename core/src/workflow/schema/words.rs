@@ -9,6 +9,8 @@ use crate::workflow::nearest::nearest;
 
 /// Quoted texts are cut after this many characters.
 const QUOTED_CHARS_MAX: usize = 64;
+/// A slip is only looked for among the first so many: a validation may have many faults to word.
+const SUGGESTED_FROM_MAX: usize = 200;
 /// A list of what was expected is cut after this many entries.
 const LISTED_MAX: usize = 10;
 
@@ -52,7 +54,7 @@ pub(super) fn mismatch(expected: &[String], instance: &Value) -> String {
     let mut message = format!("expected {}, found {}", any_of(expected), found(instance));
     if instance.as_str().is_some() {
         let texts = expected.iter().map(String::as_str).filter(|word| word.starts_with('"'));
-        if let Some(near) = nearest(&literal(instance), texts) {
+        if let Some(near) = nearest(&literal(instance), texts.take(SUGGESTED_FROM_MAX)) {
             let _ = write!(message, ", did you mean {near}?");
         }
     }
@@ -61,7 +63,8 @@ pub(super) fn mismatch(expected: &[String], instance: &Value) -> String {
 
 /// ", did you mean `quantity`?", or nothing.
 pub(super) fn suggestion<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(unknown, known).map_or_else(String::new, |near| format!(", did you mean `{near}`?"))
+    nearest(unknown, known.take(SUGGESTED_FROM_MAX))
+        .map_or_else(String::new, |near| format!(", did you mean `{near}`?"))
 }
 
 /// "1 element", "2 elements".

@@ -3,8 +3,10 @@
 use serde_json::{Value as Json, json};
 
 use crate::value::{DEPTH_MAX, Pointer, Value};
-use crate::workflow::schema::pattern::PATTERN_BYTES_MAX;
-use crate::workflow::schema::{FAULT_BYTES_MAX, FAULTS_MAX, IN_PLACE_MAX, STEPS_MAX, Schema};
+use crate::workflow::schema::pattern::{PATTERN_BYTES_MAX, Pattern};
+use crate::workflow::schema::{
+    FAULT_BYTES_MAX, FAULTS_MAX, IN_PLACE_MAX, PATTERNS_BYTES_MAX, STEPS_MAX, Schema,
+};
 
 use super::{compile, rows, validate};
 
@@ -28,6 +30,20 @@ fn faults_are_limited_in_number_and_length() {
     assert_eq!(compile(&json!({ "allOf": wrong })).expect_err("no schemas").len(), FAULTS_MAX);
     let faults = compile(&json!({ "$defs": { &long: { "allOf": wrong } } })).expect_err("no schemas");
     assert_eq!(faults.len(), 10, "the tenth crosses the limit");
+}
+
+#[test]
+fn patterns_are_limited_together() {
+    // Each is between 16 and 64 KiB when it is compiled, and counts as the latter.
+    let largest = PATTERNS_BYTES_MAX / Pattern::SIZE_MAX;
+    let schema = |patterns: usize| {
+        let each = |number: usize| json!({ "pattern": format!("^[a-z]{{600}}{number}$") });
+        json!({ "allOf": (0..patterns).map(each).collect::<Vec<_>>() })
+    };
+    assert!(compile(&schema(largest)).is_ok());
+    let message = "the patterns of the schema exceed 4194304 bytes when compiled";
+    let expected = rows(&[(&format!("/input/allOf/{largest}/pattern"), message)]);
+    assert_eq!(compile(&schema(largest + 1)).expect_err("too many"), expected);
 }
 
 /// `{"$ref": "#/$defs/0"}` that goes through so many definitions, each `link` made of the next one's name.

@@ -4,6 +4,9 @@ use serde_json::{Value as Json, json};
 
 use super::{compile, rows, validate};
 
+/// A schema, a value, and what is said about it.
+type ValueRow<'a> = (&'a Json, Json, &'a [(&'a str, &'a str)]);
+
 #[test]
 fn faults_of_values_say_what_and_where() {
     let order = json!({
@@ -18,7 +21,7 @@ fn faults_of_values_say_what_and_where() {
         },
         "additionalProperties": false,
     });
-    let table: &[(&Json, Json, &[(&str, &str)])] = &[
+    let table: &[ValueRow<'_>] = &[
         (&order, json!({ "sku": "ABC", "qty": 2.0 }), &[]),
         (&order, json!("x"), &[("/at", "expected object, found string \"x\"")]),
         (&order, json!({}), &[("/at", "`sku` is required"), ("/at", "`qty` is required")]),
@@ -125,7 +128,7 @@ fn of_several_alternatives_the_nearest_speaks() {
         { "oneOf": [{ "const": "red" }, { "const": "blue" }, { "enum": [1, 2] }] },
         { "type": "null" },
     ] });
-    let table: &[(&Json, Json, &[(&str, &str)])] = &[
+    let table: &[ValueRow<'_>] = &[
         (&optional, json!({}), &[("/at", "`x` is required")]),
         (&optional, json!({ "x": null }), &[("/at/x", "expected integer, found null")]),
         (&optional, json!(3), &[("/at", "expected object or null, found integer 3")]),

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::value::{Pointer, Value};
 use crate::workflow::schema::Schema;
-use crate::workflow::schema::evaluate::{Evaluation, Verdict, Voice};
+use crate::workflow::schema::evaluate::Evaluation;
+use crate::workflow::schema::frame::{Verdict, Voice};
 use crate::workflow::schema::rule::NodeIx;
 
 use super::value;
