@@ -2,4 +2,8 @@
 
 pub mod expression;
 
+pub mod schema;
+
 pub mod fault;
+
+pub mod nearest;
