@@ -8,6 +8,6 @@ pub mod platform;
 pub mod store;
 pub mod time;
 pub mod value;
-mod workflow;
+pub mod workflow;
 
 pub use app::{App, Budget, OpenError, Settings};

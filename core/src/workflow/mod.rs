@@ -1,5 +1,11 @@
 //! The workflow document: what a user writes, checked and compiled.
 
+pub mod model;
+
+pub mod format;
+
+pub mod parse;
+
 pub mod expression;
 
 pub mod schema;

@@ -17,6 +17,12 @@ use super::schema::Schema;
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// A workflow may have at most this many tasks.
 pub const TASKS_MAX: usize = 10_000;
+/// A task may need at most this many others.
+pub const NEEDS_MAX: usize = 1000;
+/// A task may ask for at most this many labels.
+pub const LABELS_MAX: usize = 64;
+/// What `grace` is where the document says nothing.
+pub const GRACE_DEFAULT: Duration = Duration::from_secs(30);
 
 /// The index of a task in [`Workflow::tasks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,11 +62,11 @@ pub struct Task {
     pub needs: Vec<TaskIx>,
     /// The tasks that need this one, in document order: `needs` turned round.
     pub dependents: Vec<TaskIx>,
-    /// `if`: asked when the needs are met.
+    /// `if`: asked when the needs are met; none where it is `true` or absent.
     pub condition: Option<Expression>,
     /// What the task does.
     pub kind: Kind,
-    /// How often and when a failed attempt is tried again.
+    /// How often and when a failed attempt is tried again; [`Retry::never`] for what is not leased.
     pub retry: Retry,
     /// Of one attempt's leased time; for a signal, of the wait.
     pub timeout: Option<Duration>,
@@ -171,6 +177,13 @@ impl Default for Retry {
     }
 }
 
+impl Retry {
+    /// One attempt and no more.
+    pub fn never() -> Self {
+        Self { max_attempts: 1, ..Self::default() }
+    }
+}
+
 impl Workflow {
     /// The task at an index of this workflow.
     pub fn task(&self, ix: TaskIx) -> &Task {
@@ -192,6 +205,14 @@ impl Kind {
             Kind::Value { .. } => "value",
             Kind::Sleep { .. } => "sleep",
             Kind::Signal { .. } => "signal",
+        }
+    }
+
+    /// Whether an attempt of this kind runs outside the engine, under a lease.
+    pub fn is_leased(&self) -> bool {
+        match self {
+            Kind::Worker { .. } | Kind::Http { .. } => true,
+            Kind::Value { .. } | Kind::Sleep { .. } | Kind::Signal { .. } => false,
         }
     }
 }
