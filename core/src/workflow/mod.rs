@@ -6,6 +6,8 @@ pub mod format;
 
 pub mod parse;
 
+pub mod graph;
+
 pub mod expression;
 
 pub mod schema;
