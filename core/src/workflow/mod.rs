@@ -8,6 +8,8 @@ pub mod parse;
 
 pub mod graph;
 
+pub mod document_schema;
+
 pub mod expression;
 
 pub mod schema;
