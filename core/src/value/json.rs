@@ -131,11 +131,139 @@ fn from_serde(text: &str, error: &serde_json::Error) -> ReadError {
     let (line, column) = (error.line(), error.column());
     let message = error.to_string();
     let message = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
-    let message = match message {
-        "trailing characters" => "there is more text after the end of the JSON value",
-        "number out of range" => "a number is too large for 64 bits",
-        other => other,
+    let message = match message.strip_prefix("EOF while parsing ") {
+        Some(part) => format!("the text ends in the middle of {part}"),
+        None => match message {
+            "trailing characters" => "there is more text after the end of the JSON value".to_owned(),
+            "number out of range" => "a number is too large for 64 bits".to_owned(),
+            "expected value" | "expected ident" => "expected a JSON value".to_owned(),
+            other => other.to_owned(),
+        },
     };
     let line_start = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
     ReadError::new(message).at(place(text, line_start + column.saturating_sub(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text, the message that it gets, and line and column.
+    type Refused<'a> = (&'a [u8], &'static str, Option<(usize, usize)>);
+
+    #[test]
+    fn what_is_read() {
+        let rows: [(&str, Value); 16] = [
+            ("null", Value::Null),
+            (" true\n", Value::Bool(true)),
+            ("0", Value::Int(0)),
+            ("-0", Value::Int(0)),
+            ("[-0, -0,1]", Value::from(vec![Value::Int(0), Value::Int(0), Value::Int(1)])),
+            (r#"{"-0": "-0"}"#, Value::from([("-0", Value::from("-0"))])),
+            ("-9223372036854775808", Value::Int(i64::MIN)),
+            ("9223372036854775807", Value::Int(i64::MAX)),
+            ("9223372036854775808", Value::UInt(1 << 63)),
+            ("18446744073709551615", Value::UInt(u64::MAX)),
+            ("1.0", Value::Float(1.0)),
+            ("99999999999999999999e0", Value::Float(1e20)),
+            (
+                r#""99999999999999999999 \" 99999999999999999999""#,
+                Value::from("99999999999999999999 \" 99999999999999999999"),
+            ),
+            (r#""\ud83d\ude00\u0000""#, Value::from("😀\0")),
+            (r#"{"$binary": "aGVsbG8="}"#, Value::Bytes(b"hello".to_vec())),
+            (r#"{"$binary": "aGVsbG8"}"#, Value::Bytes(b"hello".to_vec())),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Value::from_json(text.as_bytes()), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_binary_stays_an_object() {
+        let rows = [
+            (r#"{"$binary":1}"#, Value::from([("$binary", Value::Int(1))])),
+            (r#"{"$binary":"","x":1}"#, Value::from([("$binary", Value::from("")), ("x", Value::Int(1))])),
+            (r#"{"$Binary":""}"#, Value::from([("$Binary", Value::from(""))])),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Value::from_json(text.as_bytes()), Ok(expected.clone()), "{text}");
+            assert_eq!(expected.to_json(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_refused_and_where() {
+        let deep = "[".repeat(101);
+        let rows: [Refused<'_>; 24] = [
+            (b"", "the text is empty, expected a JSON value", None),
+            (b" \n\t", "the text is empty, expected a JSON value", None),
+            (b"{", "the text ends in the middle of an object", Some((1, 1))),
+            (b"\"a", "the text ends in the middle of a string", Some((1, 2))),
+            (b"tru", "the text ends in the middle of a value", Some((1, 3))),
+            (b"[1,]", "trailing comma", Some((1, 4))),
+            (b"[1] x", "there is more text after the end of the JSON value", Some((1, 5))),
+            (b"1 2", "there is more text after the end of the JSON value", Some((1, 3))),
+            (b"{} -0", "there is more text after the end of the JSON value", Some((1, 5))),
+            (b"{a: 1}", "key must be a string", Some((1, 2))),
+            (b"NaN", "expected a JSON value", Some((1, 1))),
+            (b"[01]", "invalid number", Some((1, 3))),
+            (b"--0", "invalid number", Some((1, 2))),
+            (b"1e400", "a number is too large for 64 bits", Some((1, 5))),
+            ("{\"ä\":\n  é}".as_bytes(), "expected a JSON value", Some((2, 3))),
+            ("[\"äöü\", x]".as_bytes(), "expected a JSON value", Some((1, 9))),
+            (b"\"\\ud800\"", "unexpected end of hex escape", Some((1, 8))),
+            (b"[\"\xff\"]", "the text is not UTF-8 at byte 2", Some((1, 3))),
+            (b"18446744073709551616", "the integer 18446744073709551616 does not fit 64 bits", Some((1, 1))),
+            (
+                b"[1,\n -9223372036854775809]",
+                "the integer -9223372036854775809 does not fit 64 bits",
+                Some((2, 2)),
+            ),
+            (b"{\"a\":1,\"a\":2}", "the key \"a\" appears twice in one object", Some((1, 10))),
+            (b"{\"a\":1,\"\\u0061\":2}", "the key \"a\" appears twice in one object", Some((1, 15))),
+            (
+                b"{\"$binary\":\"?\"}",
+                "the text of $binary is not base64: Invalid symbol 63, offset 0.",
+                Some((1, 15)),
+            ),
+            (deep.as_bytes(), "arrays and objects are nested deeper than 100 levels", Some((1, 101))),
+        ];
+        for (text, message, place) in rows {
+            let shown = String::from_utf8_lossy(text);
+            let error = Value::from_json(text).expect_err(&shown);
+            assert_eq!(error.message, message, "{shown}");
+            assert_eq!(error.line.zip(error.column), place, "{shown}");
+        }
+    }
+
+    #[test]
+    fn canonical_text_is_pinned() {
+        let rows: [(Value, &str); 14] = [
+            (Value::from([("b", Value::Null), ("a", Value::Int(1))]), r#"{"a":1,"b":null}"#),
+            (
+                Value::from([("é", Value::Null), ("z", Value::Null), ("Z", Value::Null)]),
+                r#"{"Z":null,"z":null,"é":null}"#,
+            ),
+            (
+                Value::from("\u{0}\u{8}\t\n\u{c}\r\u{1f}\"\\/\u{7f}é\u{2028}"),
+                "\"\\u0000\\b\\t\\n\\f\\r\\u001f\\\"\\\\/\u{7f}é\u{2028}\"",
+            ),
+            (Value::Float(1.0), "1.0"),
+            (Value::Float(-0.0), "0.0"),
+            (Value::Float(0.1), "0.1"),
+            (Value::Float(1e15), "1000000000000000.0"),
+            (Value::Float(1e21), "1e+21"),
+            (Value::Float(1e-7), "1e-7"),
+            (Value::Float(5e-324), "5e-324"),
+            (Value::Float(f64::MAX), "1.7976931348623157e+308"),
+            (Value::Int(i64::MIN), "-9223372036854775808"),
+            (Value::UInt(u64::MAX), "18446744073709551615"),
+            (Value::Bytes(vec![0, 255]), r#"{"$binary":"AP8="}"#),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(value.canonical(), expected);
+            assert_eq!(Value::from_json(expected.as_bytes()), Ok(value));
+        }
+    }
 }

@@ -5,12 +5,10 @@ use std::ops::Range;
 
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
-use serde_saphyr::Tagged;
 
-use super::yaml::{self, Node, Placed};
-use super::{Pointer, Value, json};
+use super::{Pointer, Value, json, yaml};
 
-/// A step between two known places of a line, in characters: what bounds the search for a column.
+/// How many characters lie between two known places of a line: what bounds the search for a column.
 const CHARS_PER_MARK: usize = 256;
 
 /// The places of a text's values, by pointer; none if the text does not parse.
@@ -20,14 +18,14 @@ pub struct Locations(Option<Place>);
 /// One value's place and, like the value itself, its parts. A tree instead of a map by pointer, because
 /// pointers repeat the names above them and could outgrow the text by far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    line: usize,
-    column: usize,
-    parts: Parts,
+pub(super) struct Place {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) parts: Parts,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Parts {
+pub(super) enum Parts {
     None,
     Items(Vec<Place>),
     Members(BTreeMap<String, Place>),
@@ -36,7 +34,7 @@ enum Parts {
 impl Locations {
     /// The places in YAML text. What an alias or a merge key brings in stands where it is used.
     pub fn of_yaml(text: &str) -> Self {
-        Self(yaml::parse(text).ok().map(|root| of_node(&root)))
+        Self(yaml::compose(text).ok().map(|(_, root)| root))
     }
 
     /// The places in JSON text.
@@ -75,26 +73,6 @@ impl Locations {
     }
 }
 
-fn of_node(node: &Placed<'_>) -> Place {
-    let (line, column) = yaml::line_and_column(node.referenced).unwrap_or((1, 1));
-    let Tagged(inner, _) = &node.value;
-    let parts = match inner {
-        Node::Plain(_) | Node::Text(_) => Parts::None,
-        Node::Sequence(items) => Parts::Items(items.iter().map(of_node).collect()),
-        Node::Mapping(entries) => Parts::Members(
-            entries.iter().filter_map(|(key, value)| Some((key_text(key)?, of_node(value)))).collect(),
-        ),
-    };
-    Place { line, column, parts }
-}
-
-fn key_text(key: &Placed<'_>) -> Option<String> {
-    match &key.value.0 {
-        Node::Text(name) => Some(name.to_string()),
-        _ => None,
-    }
-}
-
 fn of_table(table: &DeTable<'_>, span: Range<usize>, lines: &Lines<'_>) -> Place {
     let members = table.iter().map(|(name, value)| (name.get_ref().to_string(), of_toml_value(value, lines)));
     lines.place(span.start, Parts::Members(members.collect()))
@@ -129,6 +107,7 @@ impl Scanner<'_> {
             b'"' => self.pass(json::after_string(bytes, start)),
             b'-' | b'0'..=b'9' => self.pass(json::after_number(bytes, start)),
             b'f' => self.pass(start + "false".len()),
+            // `true` is as long.
             _ => self.pass(start + "null".len()),
         };
         self.lines.place(start, parts)
@@ -210,5 +189,136 @@ impl<'a> Lines<'a> {
         let (start, line, column) = self.marks[mark];
         let column = column + self.text[start..offset].chars().count();
         Place { line, column, parts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Row = (&'static str, (usize, usize));
+
+    fn check(locations: &Locations, rows: &[Row]) {
+        for (pointer, place) in rows {
+            assert_eq!(locations.get(&Pointer::from(*pointer)), Some(*place), "{pointer:?}");
+        }
+    }
+
+    #[test]
+    fn every_pointer_has_its_place_in_json() {
+        let text = "{\n\t\"ä\\ud83d\\ude00\": [1, -2.5e3,\t\"x\\\"]\", {}, []],\r\n  \"a/b~\" :{ \"\": null , \"t\":true}}\n";
+        check(
+            &Locations::of_json(text),
+            &[
+                ("", (1, 1)),
+                ("/ä😀", (2, 19)),
+                ("/ä😀/0", (2, 20)),
+                ("/ä😀/1", (2, 23)),
+                ("/ä😀/2", (2, 31)),
+                ("/ä😀/3", (2, 39)),
+                ("/ä😀/4", (2, 43)),
+                ("/a~1b~0", (3, 11)),
+                ("/a~1b~0/", (3, 17)),
+                ("/a~1b~0/t", (3, 28)),
+                // What is missing is placed at the nearest value around it.
+                ("/x", (1, 1)),
+                ("/x/y/z", (1, 1)),
+                ("/ä😀/9", (2, 19)),
+                ("/ä😀/x/y", (2, 19)),
+                ("/a~1b~0/t/deep", (3, 28)),
+            ],
+        );
+        assert_eq!(Locations::of_json(" 1").get(&Pointer::root()), Some((1, 2)));
+    }
+
+    #[test]
+    fn every_pointer_has_its_place_in_yaml() {
+        let text = "\
+# head
+name: ä
+tasks:
+  a: &x { worker: \"ö\", n: 1 }
+  b:
+    needs: [a,
+      'c']
+    with: *x
+  c:
+    <<: *x
+    n: 2
+  d:
+list:
+  - 1
+  -   - 2
+";
+        check(
+            &Locations::of_yaml(text),
+            &[
+                ("", (2, 1)),
+                ("/name", (2, 7)),
+                ("/tasks", (4, 3)),
+                ("/tasks/a", (4, 9)),
+                ("/tasks/a/worker", (4, 19)),
+                ("/tasks/a/n", (4, 27)),
+                ("/tasks/b", (6, 5)),
+                ("/tasks/b/needs/0", (6, 13)),
+                ("/tasks/b/needs/1", (7, 7)),
+                ("/tasks/b/with", (8, 11)),
+                ("/tasks/b/with/n", (8, 11)),
+                ("/tasks/c/worker", (10, 9)),
+                ("/tasks/c/n", (11, 8)),
+                ("/list/0", (14, 5)),
+                ("/list/1/0", (15, 9)),
+                ("/tasks/zz", (4, 3)),
+                ("/zz", (2, 1)),
+            ],
+        );
+    }
+
+    #[test]
+    fn every_pointer_has_its_place_in_toml() {
+        let text = "a.b = 1\n'ä' = [ 'ö', { c = 2 } ]\n[x.y]\nz = 3\n[[t]]\nq = 1\n[[t]]\nq = 2\n";
+        check(
+            &Locations::of_toml(text),
+            &[
+                ("", (1, 1)),
+                ("/a/b", (1, 7)),
+                ("/ä", (2, 7)),
+                ("/ä/0", (2, 9)),
+                ("/ä/1/c", (2, 20)),
+                ("/x/y", (3, 1)),
+                ("/x/y/z", (4, 5)),
+                ("/t/0", (5, 1)),
+                ("/t/0/q", (6, 5)),
+                ("/t/1", (7, 1)),
+                ("/t/1/q", (8, 5)),
+                ("/t/1/zz", (7, 1)),
+            ],
+        );
+    }
+
+    #[test]
+    fn text_that_does_not_parse_has_no_places() {
+        let rows = [
+            Locations::of_json("{\"a\":"),
+            Locations::of_json("{\"a\":1,\"a\":2}"),
+            Locations::of_yaml("a: ["),
+            Locations::of_yaml(""),
+            Locations::of_toml("a = "),
+        ];
+        for locations in rows {
+            assert_eq!(locations, Locations::default());
+            assert_eq!(locations.get(&Pointer::root()), None);
+        }
+    }
+
+    #[test]
+    fn columns_are_right_far_into_a_long_line() {
+        let count = 2_000;
+        let text = format!("[{}0]", "\"ä\", ".repeat(count));
+        let locations = Locations::of_json(&text);
+        for index in [0, 1, 50, 51, 52, 102, 1_000, count] {
+            let pointer = Pointer::root().push(index);
+            assert_eq!(locations.get(&pointer), Some((1, 2 + 5 * index)), "{index}");
+        }
     }
 }

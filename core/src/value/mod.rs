@@ -18,6 +18,7 @@ mod serde_impl;
 mod toml;
 mod typed;
 mod yaml;
+mod yaml_scalar;
 
 #[cfg(test)]
 mod tests;

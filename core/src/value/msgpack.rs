@@ -190,3 +190,98 @@ impl<'a> Reader<'a> {
         ReadError::new(format_args!("at byte {offset}: {message}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::DEPTH_MAX;
+
+    #[test]
+    fn every_marker_is_read() {
+        let rows: [(&[u8], Value); 26] = [
+            (&[0xc0], Value::Null),
+            (&[0xc3], Value::Bool(true)),
+            (&[0x7f], Value::Int(127)),
+            (&[0xe0], Value::Int(-32)),
+            (&[0xcc, 200], Value::Int(200)),
+            (&[0xcd, 1, 0], Value::Int(256)),
+            (&[0xce, 255, 255, 255, 255], Value::Int(4_294_967_295)),
+            (&[0xcf, 0, 0, 0, 0, 0, 0, 0, 1], Value::Int(1)),
+            (&[0xcf, 255, 255, 255, 255, 255, 255, 255, 255], Value::UInt(u64::MAX)),
+            (&[0xd0, 0x80], Value::Int(-128)),
+            (&[0xd1, 0x80, 0], Value::Int(-32768)),
+            (&[0xd2, 255, 255, 255, 255], Value::Int(-1)),
+            (&[0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0], Value::Int(i64::MIN)),
+            (&[0xca, 0x3f, 0xc0, 0, 0], Value::Float(1.5)),
+            (&[0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0], Value::Float(1.5)),
+            (&[0xa1, b'x'], Value::from("x")),
+            (&[0xd9, 1, b'x'], Value::from("x")),
+            (&[0xda, 0, 1, b'x'], Value::from("x")),
+            (&[0xdb, 0, 0, 0, 1, b'x'], Value::from("x")),
+            (&[0xc4, 1, 9], Value::Bytes(vec![9])),
+            (&[0xc5, 0, 1, 9], Value::Bytes(vec![9])),
+            (&[0xc6, 0, 0, 0, 1, 9], Value::Bytes(vec![9])),
+            (&[0xdc, 0, 1, 0xc2], Value::from(vec![Value::Bool(false)])),
+            (&[0xdd, 0, 0, 0, 1, 0xc2], Value::from(vec![Value::Bool(false)])),
+            (&[0xde, 0, 1, 0xa1, b'a', 1], Value::from([("a", Value::Int(1))])),
+            (&[0xdf, 0, 0, 0, 1, 0xa1, b'a', 1], Value::from([("a", Value::Int(1))])),
+        ];
+        for (bytes, expected) in rows {
+            assert_eq!(Value::from_msgpack(bytes), Ok(expected), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_and_where() {
+        let cut = "the value is cut off, expected at least";
+        let deep = vec![0x91; DEPTH_MAX + 1];
+        let deep_maps = [0x81, 0xa1, b'a'].repeat(DEPTH_MAX + 2);
+        let rows: [(&[u8], String); 23] = [
+            (&[], "the body is empty, expected a MessagePack value".into()),
+            (&[1, 2], "at byte 1: there are 1 bytes after the end of the value".into()),
+            (&[0xc1], "at byte 0: the marker 0xc1 is not MessagePack".into()),
+            (&[0x91, 0xd4, 1, 2], "at byte 1: extension types (time stamps among them) are not accepted, write a string or binary".into()),
+            (&[0xc9, 0, 0, 0, 0, 1], "at byte 0: extension types (time stamps among them) are not accepted, write a string or binary".into()),
+            (&[0xa2, b'x'], format!("at byte 0: {cut} 2 more bytes, found 1")),
+            (&[0xcd, 1], format!("at byte 1: {cut} 2 more bytes, found 1")),
+            (&[0xdb, 255, 255, 255, 255], format!("at byte 0: {cut} 4294967295 more bytes, found 0")),
+            (&[0xc6, 255, 255, 255, 255, 1], format!("at byte 0: {cut} 4294967295 more bytes, found 1")),
+            (&[0xdd, 255, 255, 255, 255, 1], format!("at byte 0: {cut} 4294967295 more bytes, found 1")),
+            (&[0xdf, 255, 255, 255, 255, 1], format!("at byte 0: {cut} 8589934590 more bytes, found 1")),
+            (&[0xdd], format!("at byte 1: {cut} 4 more bytes, found 0")),
+            (&[0x91, 0xa1, 0xff], "at byte 1: a string is not UTF-8, write binary as bin".into()),
+            (&[0x81, 0xa1, 0xff, 1], "at byte 1: a string is not UTF-8, write binary as bin".into()),
+            (&[0xca, 0x7f, 0xc0, 0, 0], "at byte 0: the number NaN is not finite".into()),
+            (&[0x91, 0xcb, 0xff, 0xf0, 0, 0, 0, 0, 0, 0], "at byte 1: the number -inf is not finite".into()),
+            (&[0x81, 1, 1], "at byte 1: the key 1 is not a string, write it in quotes".into()),
+            (&[0x81, 0xc4, 1, 9, 1], "at byte 1: a key must be a string, found binary".into()),
+            (&[0x81, 0x90, 1], "at byte 1: a key must be a string, found array".into()),
+            (&[0x82, 0xa1, b'a', 1, 0xa1, b'a', 2], "at byte 4: the key \"a\" appears twice in one object".into()),
+            (
+                b"\x81\xa7$binary\xa1?",
+                "at byte 0: the text of $binary is not base64: Invalid symbol 63, offset 0.".into(),
+            ),
+            (&deep, "at byte 100: arrays and objects are nested deeper than 100 levels".into()),
+            (&deep_maps, "at byte 303: arrays and objects are nested deeper than 100 levels".into()),
+        ];
+        for (bytes, message) in rows {
+            let error = Value::from_msgpack(bytes).expect_err("it is refused");
+            assert_eq!(error.message, message, "{bytes:x?}");
+            assert_eq!((error.line, error.column), (None, None));
+        }
+    }
+
+    #[test]
+    fn every_cut_is_an_error() {
+        let value = Value::from([
+            ("text", Value::from("é".repeat(40))),
+            ("bytes", Value::Bytes(vec![7; 300])),
+            ("list", Value::from(vec![Value::Int(i64::MIN), Value::UInt(u64::MAX), Value::Float(0.5)])),
+        ]);
+        let bytes = value.to_msgpack();
+        assert_eq!(Value::from_msgpack(&bytes), Ok(value));
+        for end in 0..bytes.len() {
+            assert!(Value::from_msgpack(&bytes[..end]).is_err(), "cut at {end}");
+        }
+    }
+}

@@ -100,3 +100,82 @@ impl JsonSchema for Payload {
         Value::json_schema(generator)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::DEPTH_MAX;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Answer {
+        output: Payload,
+    }
+
+    fn rows() -> Vec<(Value, &'static str)> {
+        vec![
+            (Value::Null, "null"),
+            (Value::UInt(u64::MAX), "18446744073709551615"),
+            (Value::Float(2.0), "2.0"),
+            (Value::from("é\n"), "\"é\\n\""),
+            (Value::Bytes(vec![1, 2]), r#"{"$binary":"AQI="}"#),
+            (
+                Value::from([("b", Value::from(vec![Value::Bytes(vec![])])), ("a", Value::Int(-1))]),
+                r#"{"a":-1,"b":[{"$binary":""}]}"#,
+            ),
+        ]
+    }
+
+    #[test]
+    fn the_text_is_the_value() {
+        for (value, text) in rows() {
+            let payload = Payload::from(&value);
+            assert_eq!((payload.as_str(), &*payload.text()), (text, text));
+            assert_eq!(payload.byte_len(), text.len());
+            assert_eq!(payload.is_null(), value == Value::Null);
+            assert_eq!(payload.to_value(), value);
+            assert_eq!(Payload::trusted(text.into()), payload);
+        }
+        assert_eq!(Payload::null(), Payload::from(&Value::Null));
+    }
+
+    #[test]
+    fn it_is_embedded_in_both_formats() {
+        for (value, text) in rows() {
+            let answer = Answer { output: Payload::from(&value) };
+            let json = format!("{{\"output\":{text}}}");
+            assert_eq!(serde_json::to_string(&answer).ok(), Some(json.clone()));
+            assert_eq!(serde_json::to_vec(&answer).ok(), Some(json.clone().into_bytes()));
+            assert_eq!(serde_json::from_str::<Answer>(&json).ok().as_ref(), Some(&answer));
+            let packed = rmp_serde::to_vec_named(&answer).expect("it can be packed");
+            assert_eq!(Value::from_msgpack(&packed), Ok(Value::from([("output", value)])));
+            assert_eq!(rmp_serde::from_slice::<Answer>(&packed).ok(), Some(answer));
+        }
+    }
+
+    #[test]
+    fn nothing_that_was_built_here_is_lost() {
+        let mut deep = Value::Int(1);
+        for _ in 0..DEPTH_MAX + 20 {
+            deep = Value::from(vec![deep]);
+        }
+        let rows = [
+            Value::from([("$binary", Value::from("not base64!"))]),
+            Value::from(vec![Value::from([("$binary", Value::from("?"))])]),
+            deep,
+        ];
+        for value in rows {
+            assert_eq!(Payload::from(&value).to_value(), value);
+        }
+        let unreadable = "[".repeat(1_000);
+        assert_eq!(Payload::trusted(unreadable.as_str().into()).to_value(), Value::from(unreadable.as_str()));
+        let answer = Answer { output: Payload::trusted(unreadable.into()) };
+        assert!(serde_json::to_string(&answer).is_err(), "damaged text must not damage an answer");
+    }
+
+    #[test]
+    fn the_schema_allows_anything() {
+        let schema = SchemaGenerator::default().into_root_schema_for::<Payload>();
+        assert_eq!(schema.get("description").and_then(|text| text.as_str()), Some("any value"));
+        assert_eq!(schema.get("type"), None);
+    }
+}

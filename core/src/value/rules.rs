@@ -30,8 +30,18 @@ pub(super) enum Fault {
     NotFinite(String),
     #[error("the integer {0} does not fit 64 bits")]
     IntegerRange(String),
-    #[error("aliases expand to too much text")]
+    #[error("anchors and aliases expand to too much")]
     Expansion,
+    #[error("an alias stands inside of the value that it names")]
+    AliasOfItself,
+    #[error("a merge key takes an object or an array of objects, found {0}")]
+    MergeKind(&'static str),
+    #[error("expected one YAML document, found another one")]
+    SecondDocument,
+    #[error("the tag {0} is not known here")]
+    UnknownTag(String),
+    #[error("{text:?} does not fit the tag {tag}")]
+    TagMisfit { tag: String, text: String },
     #[error("the text of {BINARY_KEY} is not base64: {0}")]
     NotBase64(base64::DecodeError),
 }

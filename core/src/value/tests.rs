@@ -1,36 +1,171 @@
+//! What must hold across the formats.
+
 use super::*;
+
+/// A linear congruential generator (Knuth's MMIX constants): the same worlds on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 ^ (self.0 >> 29)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        (self.next() >> 11) % end
+    }
+
+    fn text(&mut self) -> String {
+        const CHARS: [char; 16] = [
+            'a', 'Z', '0', ' ', '"', '\\', '/', '~', '\n', '\t', '\u{0}', '\u{1f}', 'é', '\u{2028}',
+            '\u{fffd}', '😀',
+        ];
+        (0..self.below(12)).map(|_| CHARS[self.below(16) as usize]).collect()
+    }
+
+    fn float(&mut self) -> f64 {
+        loop {
+            let number = f64::from_bits(self.next());
+            if number.is_finite() {
+                return number;
+            }
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Value {
+        match self.below(if depth == 0 { 9 } else { 12 }) {
+            0 => Value::Null,
+            1 => Value::Bool(self.below(2) == 0),
+            2 => Value::Int(self.next() as i64),
+            3 => Value::Int(self.below(300) as i64 - 150),
+            4 => Value::from(self.next()),
+            5 => Value::Float(self.float()),
+            6 => Value::Float(self.below(1_000) as f64),
+            7 => Value::String(self.text()),
+            8 => Value::Bytes((0..self.below(40)).map(|_| self.next() as u8).collect()),
+            9 => Value::Array((0..self.below(5)).map(|_| self.value(depth - 1)).collect()),
+            _ => {
+                let names: Vec<String> = (0..self.below(5)).map(|_| self.text()).collect();
+                Value::Object(names.into_iter().map(|name| (name, self.value(depth - 1))).collect())
+            }
+        }
+    }
+}
+
+/// Sees that the value comes back, the same in every bit that shows, from every format that it is written in.
+fn check_round_trips(value: &Value, what: &str) {
+    let json = value.to_json();
+    assert_eq!(&Value::from_json(json.as_bytes()).expect(what), value, "{what}");
+    let packed = value.to_msgpack();
+    assert_eq!(&Value::from_msgpack(&packed).expect(what), value, "{what}");
+    let crossed = Value::from_msgpack(&Value::from_json(json.as_bytes()).expect(what).to_msgpack());
+    assert_eq!(crossed.expect(what).to_json(), json, "{what}");
+    let payload = Payload::from(value);
+    assert_eq!(&payload.to_value(), value, "{what}");
+    assert_eq!(serde_json::to_string(&payload).expect(what), json, "{what}");
+    let through_serde: Value = rmp_serde::from_slice(&packed).expect(what);
+    assert_eq!(&through_serde, value, "{what}");
+    assert_eq!(Locations::of_json(&json).get(&Pointer::root()), Some((1, 1)), "{what}");
+}
+
 #[test]
-fn explore() {
-    for y in ["a: 1\nb: [1, 2\n", "a: 1\na: 2\n", "1: x", "~: x", "? [a]\n: b", "a: .nan", "a: 1e999", "--- 1\n--- 2\n", "a: !foo b", "a: !!binary aGVsbG8=", "a: !!binary '?'", "a: 18446744073709551616", "a: -9223372036854775809","a: 18446744073709551615", "a: 0xFFFFFFFFFFFFFFFFF","a: '0xFFFFFFFFFFFFFFFFF'", "a: !!str 0xFFFFFFFFFFFFFFFFF", "a: !!float 18446744073709551616", "a: 1e30", "a: [-0, 007, 1_000, yes, on, ~, null, True, 0x1F, 0o17, 1.0, .5, 1., +1, 12e03, -0.0, 2026-01-01]", "a: &x [1]\nb: *x", "b: *x", "a: &a [*a]", "x: &x {p: 1}\ny: {<<: *x, q: 2}", "\u{feff}a: 1", "# only", "a:\n\t- b", "a: b: c", "\"a", "a: 'x\n", "a: {$binary: aGk=}", "a: !!int 99999999999999999999999", "a: \"\\ud83d\\ude00\"", "a: @x", "%YAML 1.2\n---\na: 1\n...\n", "{\"a\":\t1}", "a: |\n  x\n b"] {
-        println!("{y:?} -> {:?}", Value::from_yaml(y));
+fn every_kind_survives_every_format() {
+    let rows = [
+        Value::Null,
+        Value::Bool(false),
+        Value::Int(0),
+        Value::Int(i64::MIN),
+        Value::Int(i64::MAX),
+        Value::UInt(1 << 63),
+        Value::UInt(u64::MAX),
+        Value::Float(0.0),
+        Value::Float(1.0),
+        Value::Float(-1.5),
+        Value::Float(1e300),
+        Value::Float(f64::MIN_POSITIVE),
+        Value::Float(9_007_199_254_740_993.0),
+        Value::Float(1e19),
+        Value::from(""),
+        Value::from("plain, ünï, 漢字, 😀, \u{0}\u{1f}\"\\/"),
+        Value::Bytes(Vec::new()),
+        Value::Bytes((0..=255).collect()),
+        Value::Array(Vec::new()),
+        Value::Object(Object::new()),
+        Value::from([
+            ("", Value::Null),
+            ("$binary", Value::Int(1)),
+            ("é/~\"", Value::from(vec![Value::Null])),
+        ]),
+        Value::from([("$binary", Value::from("x")), ("more", Value::Null)]),
+    ];
+    for value in rows {
+        check_round_trips(&value, &format!("{value:?}"));
+        check_round_trips(&Value::from(vec![value.clone(), value.clone()]), &format!("[{value:?}; 2]"));
+        check_round_trips(&Value::from([("a", value.clone())]), &format!("{{a: {value:?}}}"));
     }
-    println!("{:?}", Value::from_yaml(&"[".repeat(20000)));
-    println!("{:?}", Value::from_yaml(&format!("{}{}", "[".repeat(101), "]".repeat(101))));
-    println!("{:?}", Value::from_yaml(&format!("{}{}", "[".repeat(102), "]".repeat(102))));
-    println!("{:?}", Value::from_yaml(&format!("{}{}", "[".repeat(100), "]".repeat(100))).map(|v|v.depth()));
-    println!("{:?}", Value::from_yaml(&format!("{}x", "- ".repeat(3000))));
-    let mut bomb = String::from("a0: &a0 [x]\n");
-    for i in 1..30 { bomb += &format!("a{i}: &a{i} [*a{0}, *a{0}, *a{0}]\n", i-1); }
-    println!("{:?}", Value::from_yaml(&bomb).map(|_|()));
-    let mut bomb = format!("a0: &a0 {}\n", "x".repeat(500_000));
-    for i in 1..9 { bomb += &format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i-1); }
-    println!("{:?}", Value::from_yaml(&bomb).map(|_|()));
-    let mut bomb = format!("a0: &a0 \"\\t{}\"\n", "x".repeat(500_000));
-    for i in 1..9 { bomb += &format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i-1); }
-    println!("{:?}", Value::from_yaml(&bomb).map(|_|()));
-    for t in ["a = 1\na = 2", "a = [1,", "x = 1979-05-27T07:32:00Z\ny=07:32:00\nz=1979-05-27", "a = 18446744073709551615", "a = 18446744073709551616", "a = 0xffffffffffffffff", "a = nan", "a=1e400", "a=-0", "a=-0.0", "a = 1_000", "", "[a]\nb=1\n[a]\nc=1", "a.b=1\na=2", "= 1", "a = ", "é = \"x\ny\""] {
-        println!("{t:?} -> {:?}", Value::from_toml(t));
+}
+
+#[test]
+fn random_values_survive_every_format() {
+    for seed in 0..2_000 {
+        let value = Random(seed).value(4);
+        check_round_trips(&value, &format!("seed {seed}"));
     }
-    println!("{:?}", Value::from_toml(&format!("a = {}{}", "[".repeat(81), "]".repeat(81))).map(|_|()));
-    println!("{:?}", Value::from_toml(&format!("a = {}{}", "[".repeat(79), "]".repeat(79))).map(|_|()));
-    println!("{:?}", Value::from_toml(&format!("a = {}{}", "[".repeat(20000), "]".repeat(20000))).map(|_|()));
-    println!("{:?}", Value::from_toml(&format!("{}=1", vec!["a"; 20000].join("."))).map(|_|()));
-    println!("{:?}", Value::from_toml(&format!("[{}]\n{}=1", vec!["a"; 70].join("."), vec!["a"; 70].join("."))).map(|_|()));
-    for j in ["", " \n", "{", "[1,]", "{\"a\":1,\"a\":2}", "[1] x", "18446744073709551616", "-9223372036854775809", "1e400", "-0", "[-0,-0.0,1.0,-0e1]", "{\"$binary\":\"aGVsbG8\"}", "{\"$binary\":\"aGVsbG8=\"}", "{\"$binary\":\"?\"}", "{\"$binary\":1}", "{\"$binary\":\"\",\"x\":1}", "\"\\ud800\"", "{a:1}", "tru", "{\"a\":\n  \u{e9}}", "nan", "[01]", "\u{feff}1", "\"a\tb\"", "12345678901234567890123456789012345"] {
-        println!("{j:?} -> {:?}", Value::from_json(j.as_bytes()));
+}
+
+#[test]
+fn random_bytes_never_panic() {
+    for seed in 0..5_000 {
+        let mut random = Random(seed);
+        let alphabet = b"{}[]:,\"\\u0-1.e9tfn \n\t#&*a!|>'%@?=\xc3\xa9";
+        let bytes: Vec<u8> =
+            (0..random.below(40)).map(|_| alphabet[random.below(alphabet.len() as u64) as usize]).collect();
+        let text = String::from_utf8_lossy(&bytes);
+        // A reader that accepts must say where everything stands, and what it read must survive.
+        let read = [
+            (Value::from_json(text.as_bytes()), Locations::of_json(&text)),
+            (Value::from_yaml(&text), Locations::of_yaml(&text)),
+            (Value::from_toml(&text), Locations::of_toml(&text)),
+        ];
+        for (value, locations) in read {
+            assert_eq!(value.is_ok(), locations.get(&Pointer::root()).is_some(), "seed {seed}: {text:?}");
+            if let Ok(value) = value {
+                check_round_trips(&value, &format!("seed {seed}: {text:?}"));
+            }
+        }
+        let packed: Vec<u8> = (0..random.below(20)).map(|_| random.next() as u8).collect();
+        if let Ok(value) = Value::from_msgpack(&packed) {
+            check_round_trips(&value, &format!("seed {seed}: {packed:x?}"));
+        }
     }
-    println!("{:?}", Value::from_json(b"\"\xff\""));
-    println!("{:?}", Value::from_json("[".repeat(101).as_bytes()));
-    for f in [1e15, 1e16,1e21,1e-7,0.1,1.5e300,5e-324, f64::MAX, 100.0, 123456789012345680.0] { println!("{}", Value::Float(f).to_json()); }
-    println!("{:?}", Locations::of_toml("a.b = 1\n[x.y]\nz = 2\n[[t]]\nq=1\n[[t]]\nq=2\n"));
+}
+
+#[test]
+fn bytes_at_the_deepest_place_survive_json() {
+    let nest = |mut value: Value, levels: usize| {
+        for _ in 0..levels {
+            value = Value::from(vec![value]);
+        }
+        value
+    };
+    let deepest = nest(Value::Bytes(vec![1]), DEPTH_MAX);
+    assert_eq!(deepest.depth(), DEPTH_MAX);
+    check_round_trips(&deepest, "bytes");
+    let too_deep = nest(Value::Object(Object::new()), DEPTH_MAX);
+    assert_eq!(too_deep.depth(), DEPTH_MAX + 1);
+    for read in [Value::from_json(too_deep.to_json().as_bytes()), Value::from_msgpack(&too_deep.to_msgpack())]
+    {
+        assert!(read.is_err_and(|error| error.message.contains("nested deeper than 100 levels")));
+    }
+}
+
+#[test]
+fn json_text_means_the_same_in_yaml() {
+    for seed in 0..500 {
+        let value = Random(seed).value(3);
+        let json = value.to_json();
+        assert_eq!(Value::from_yaml(&json).as_ref(), Ok(&value), "seed {seed}: {json}");
+        let (of_json, of_yaml) = (Locations::of_json(&json), Locations::of_yaml(&json));
+        assert_eq!(of_json, of_yaml, "seed {seed}: {json}");
+    }
 }

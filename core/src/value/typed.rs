@@ -278,3 +278,204 @@ impl<'de> VariantAccess<'de> for Content {
         self.read("an object with the content", |content| content.deserialize_struct("", fields, visitor))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::value::{Payload, json, msgpack};
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        id: String,
+        #[serde(default)]
+        count: Option<u8>,
+        #[serde(default)]
+        ratio: f64,
+        #[serde(default)]
+        tags: Vec<String>,
+        #[serde(default)]
+        env: BTreeMap<String, u16>,
+        #[serde(default)]
+        mode: Mode,
+        #[serde(default)]
+        pair: (u8, u8),
+        #[serde(default)]
+        output: Option<Payload>,
+    }
+
+    #[derive(Debug, PartialEq, Default, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Mode {
+        #[default]
+        Plain,
+        Named(String),
+        Sized {
+            width: u8,
+        },
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(untagged)]
+    enum Command {
+        Line(String),
+        Words(Vec<String>),
+    }
+
+    fn body(change: impl FnOnce(&mut Body)) -> Body {
+        let mut body = Body {
+            id: "a".into(),
+            count: None,
+            ratio: 0.0,
+            tags: Vec::new(),
+            env: BTreeMap::new(),
+            mode: Mode::Plain,
+            pair: (0, 0),
+            output: None,
+        };
+        change(&mut body);
+        body
+    }
+
+    /// Reads the same body from JSON and from MessagePack and sees that both answer the same.
+    fn read<T: DeserializeOwned + PartialEq + fmt::Debug>(text: &str) -> Result<T, ReadError> {
+        let packed = Value::from_json(text.as_bytes()).expect("the row is JSON").to_msgpack();
+        let (from_json, from_msgpack) = (json::read::<T>(text.as_bytes()), msgpack::read::<T>(&packed));
+        match (&from_json, &from_msgpack) {
+            (Ok(_), _) => assert_eq!(from_json, from_msgpack),
+            (Err(error), Err(packed)) => {
+                assert_eq!((&error.message, &error.pointer), (&packed.message, &packed.pointer));
+            }
+            _ => panic!("{text}: {from_json:?} and {from_msgpack:?}"),
+        }
+        from_json
+    }
+
+    #[test]
+    fn bodies_are_read_alike_from_both_formats() {
+        let rows = [
+            (r#"{"id":"a"}"#, body(|_| ())),
+            (r#"{"id":"a","count":null,"output":null}"#, body(|_| ())),
+            (r#"{"id":"a","count":255,"ratio":2}"#, body(|b| (b.count, b.ratio) = (Some(255), 2.0))),
+            (r#"{"id":"a","tags":["x","y"]}"#, body(|b| b.tags = vec!["x".into(), "y".into()])),
+            (r#"{"id":"a","env":{"K":1}}"#, body(|b| b.env = BTreeMap::from([("K".into(), 1)]))),
+            (r#"{"id":"a","mode":"plain","pair":[1,2]}"#, body(|b| b.pair = (1, 2))),
+            (r#"{"id":"a","mode":{"named":"x"}}"#, body(|b| b.mode = Mode::Named("x".into()))),
+            (r#"{"id":"a","mode":{"sized":{"width":3}}}"#, body(|b| b.mode = Mode::Sized { width: 3 })),
+            (
+                r#"{"id":"a","output":{"z":1.0,"b":{"$binary":"AP8"}}}"#,
+                body(|b| b.output = Some(Payload::trusted(r#"{"b":{"$binary":"AP8="},"z":1.0}"#.into()))),
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(read::<Body>(text), Ok(expected), "{text}");
+        }
+        assert_eq!(read::<Command>("\"x\""), Ok(Command::Line("x".into())));
+        assert_eq!(read::<Command>("[\"x\"]"), Ok(Command::Words(vec!["x".into()])));
+    }
+
+    #[test]
+    fn a_misfit_is_placed() {
+        let rows = [
+            ("[\"a\"]", "expected an object, found an array", "", (1, 1)),
+            ("null", "expected an object, found null", "", (1, 1)),
+            ("{}", "missing field `id`", "", (1, 1)),
+            ("{\"id\": 1}", "expected a string, found 1", "/id", (1, 8)),
+            ("{\"id\": \"a\",\n \"count\": 256}", "expected u8, found 256", "/count", (2, 11)),
+            ("{\"id\": \"a\", \"count\": 1.5}", "expected u8, found 1.5", "/count", (1, 22)),
+            (
+                "{\"id\": \"a\", \"tags\": [\"x\", {}]}",
+                "expected a string, found an object",
+                "/tags/1",
+                (1, 27),
+            ),
+            (
+                "{\"id\": \"a\", \"env\": {\"a/b~\": \"x\"}}",
+                "expected u16, found \"x\"",
+                "/env/a~1b~0",
+                (1, 29),
+            ),
+            (
+                "{\"id\": \"a\", \"pair\": [1]}",
+                "invalid length 1, expected a tuple of size 2",
+                "/pair",
+                (1, 21),
+            ),
+            (
+                "{\"id\": \"a\", \"pair\": [1, 2, 3]}",
+                "invalid length 3, expected fewer elements",
+                "/pair",
+                (1, 21),
+            ),
+            (
+                "{\"id\": \"a\", \"mode\": 1}",
+                "expected one of `plain`, `named`, `sized`, found 1",
+                "/mode",
+                (1, 21),
+            ),
+            (
+                "{\"id\": \"a\", \"mode\": \"big\"}",
+                "unknown variant `big`, expected one of `plain`, `named`, `sized`",
+                "/mode",
+                (1, 21),
+            ),
+            (
+                "{\"id\": \"a\", \"mode\": \"named\"}",
+                "expected an object with the content, found \"named\"",
+                "/mode",
+                (1, 21),
+            ),
+            (
+                "{\"id\": \"a\", \"mode\": {\"plain\": 1}}",
+                "expected the name alone, found 1",
+                "/mode/plain",
+                (1, 31),
+            ),
+            (
+                "{\"id\": \"a\", \"mode\": {\"sized\": [1]}}",
+                "expected an object, found an array",
+                "/mode/sized",
+                (1, 31),
+            ),
+            (
+                "{\"id\": \"a\", \"mode\": {\"sized\": {\"width\": -1}}}",
+                "expected u8, found -1",
+                "/mode/sized/width",
+                (1, 41),
+            ),
+        ];
+        for (text, message, pointer, place) in rows {
+            let error = read::<Body>(text).expect_err(text);
+            assert_eq!((error.message.as_str(), error.pointer.as_str()), (message, pointer), "{text}");
+            assert_eq!(error.line.zip(error.column), Some(place), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_and_placed() {
+        let error = read::<Body>("{\"id\": \"a\",\n\"cuont\": 1}").expect_err("the field is misspelt");
+        assert!(error.message.starts_with("unknown field `cuont`, expected one of `id`, `count`"), "{error}");
+        assert_eq!((error.pointer.as_str(), error.line, error.column), ("/cuont", Some(2), Some(10)));
+    }
+
+    #[test]
+    fn text_faults_come_first() {
+        let rows = [
+            ("{\"id\": \"a\", \"id\": \"b\"}", "the key \"id\" appears twice in one object"),
+            (
+                "{\"id\": \"a\", \"ratio\": 18446744073709551616}",
+                "the integer 18446744073709551616 does not fit 64 bits",
+            ),
+            ("{\"id\": \"a\"} x", "there is more text after the end of the JSON value"),
+        ];
+        for (text, message) in rows {
+            assert_eq!(json::read::<Body>(text.as_bytes()).expect_err(text).message, message);
+        }
+        let error = msgpack::read::<Body>(b"\x81\xa2id\xa1a\x01").expect_err("a byte follows");
+        assert_eq!(error.message, "at byte 6: there are 1 bytes after the end of the value");
+    }
+}
