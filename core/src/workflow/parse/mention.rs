@@ -74,7 +74,7 @@ impl Stranger {
     fn message(self, mentioned: &str, by: &str) -> String {
         match self {
             Stranger::Itself => format!("`tasks.{mentioned}` is the task itself, which has not run yet"),
-            Stranger::Downstream => format!("`tasks.{mentioned}` runs after `{by}`, which its needs lead to"),
+            Stranger::Downstream => format!("`tasks.{mentioned}` runs after `{by}`, on which it depends"),
             Stranger::Aside => format!("`tasks.{mentioned}` is not upstream of `{by}`: add it to needs"),
         }
     }

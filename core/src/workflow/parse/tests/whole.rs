@@ -1,6 +1,6 @@
 //! Documents that are right, those at the limits, and large ones.
 
-use super::{workflow, yaml};
+use super::workflow;
 use crate::ids::Label;
 use crate::time::Duration;
 use crate::value::{Object, Value};
