@@ -186,7 +186,8 @@ impl<D: Database, P: Platform> App<D, P> {
         let reads = lanes.iter().map(|(_, lane)| claims::head(asked.tenant, lane, limit)).collect();
         let mut candidates = Vec::new();
         for ((queue, _), rows) in lanes.iter().zip(self.database.read(reads).await?) {
-            let read: Result<Vec<Candidate>, StoreError> = rows.into_iter().map(claims::read_candidate).collect();
+            let read: Result<Vec<Candidate>, StoreError> =
+                rows.into_iter().map(claims::read_candidate).collect();
             let read = read?;
             if let Some(head) = read.first() {
                 self.queues.advance(asked.tenant, queue, head.fair_order);
@@ -203,8 +204,7 @@ impl<D: Database, P: Platform> App<D, P> {
         for candidate in taken {
             by_run.entry(candidate.run.clone()).or_default().push(candidate);
         }
-        let mut undelivered =
-            Undelivered { orphans: &self.orphans, alarm: &self.alarm, leases: Vec::new() };
+        let mut undelivered = Undelivered { orphans: &self.orphans, alarm: &self.alarm, leases: Vec::new() };
         let mut grants = Vec::new();
         for (run, candidates) in by_run {
             let leases: Vec<LeaseId> =
@@ -217,7 +217,13 @@ impl<D: Database, P: Platform> App<D, P> {
         for outcome in join_all(grants).await {
             match outcome {
                 Ok(decided) => tasks.extend(self.claimed(&decided).await?),
-                Err(Fault::Refused(_) | Fault::NoRun | Fault::Contended | Fault::Repeated | Fault::Condition(_)) => {}
+                Err(
+                    Fault::Refused(_)
+                    | Fault::NoRun
+                    | Fault::Contended
+                    | Fault::Repeated
+                    | Fault::Condition(_),
+                ) => {}
                 Err(error @ Fault::Store(_)) => failed = Some(error),
             }
         }
@@ -300,7 +306,11 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// The leases that an earlier claim of this id was answered with, as far as they are still held.
-    async fn granted_before(&self, worker: &WorkerId, claim: &RequestKey) -> Result<Vec<ClaimedTask>, Problem> {
+    async fn granted_before(
+        &self,
+        worker: &WorkerId,
+        claim: &RequestKey,
+    ) -> Result<Vec<ClaimedTask>, Problem> {
         let rows = self.read(vec![leases::of_claim(&self.tenant, worker, claim)]).await?;
         let rows: Result<Vec<LeaseRow>, StoreError> = rows.into_iter().flatten().map(leases::read).collect();
         let rows = rows.map_err(|error| self.problem(&error))?;
@@ -322,7 +332,9 @@ impl<D: Database, P: Platform> App<D, P> {
         let rows = self.database.read(vec![tasks::by_key(&run, &workflow, key)]).await?;
         let Some(stored) = rows.into_iter().flatten().next() else { return Ok(None) };
         let (_, instance) = tasks::read_instance(stored)?;
-        let Some(lease) = instance.lease().filter(|lease| lease.id == row.id).cloned() else { return Ok(None) };
+        let Some(lease) = instance.lease().filter(|lease| lease.id == row.id).cloned() else {
+            return Ok(None);
+        };
         let at = instance.started_at.unwrap_or(lease.granted_at);
         let mut slice = crate::engine::Slice::new(run, workflow);
         let task = crate::engine::TaskRef::new(&slice.workflow, key);
@@ -353,10 +365,16 @@ impl<D: Database, P: Platform> App<D, P> {
 fn check(body: &Claim) -> Result<(), Problem> {
     let mut errors = Vec::new();
     if body.queues.is_empty() || body.queues.len() > QUEUES_MAX {
-        errors.push(FieldError::new("/queues", format!("expected 1 to {QUEUES_MAX} queues, found {}", body.queues.len())));
+        errors.push(FieldError::new(
+            "/queues",
+            format!("expected 1 to {QUEUES_MAX} queues, found {}", body.queues.len()),
+        ));
     }
     if !(1..=CLAIM_TASKS_MAX).contains(&body.max_tasks) {
-        errors.push(FieldError::new("/max_tasks", format!("expected 1 to {CLAIM_TASKS_MAX}, found {}", body.max_tasks)));
+        errors.push(FieldError::new(
+            "/max_tasks",
+            format!("expected 1 to {CLAIM_TASKS_MAX}, found {}", body.max_tasks),
+        ));
     }
     if !(LEASE_TTL_MIN..=LEASE_TTL_MAX).contains(&body.lease_ttl) {
         let message = format!("expected {LEASE_TTL_MIN} to {LEASE_TTL_MAX}, found {}", body.lease_ttl);

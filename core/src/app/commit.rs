@@ -114,7 +114,12 @@ impl<D: Database, P: Platform> App<D, P> {
         self.stamp(&mut decided.after.run);
         let mut batch = Batch::default();
         let workflow = &decided.after.workflow;
-        workflows::keep_document(&mut batch, &decided.after.run.tenant, &workflow.version, &workflow.canonical);
+        workflows::keep_document(
+            &mut batch,
+            &decided.after.run.tenant,
+            &workflow.version,
+            &workflow.canonical,
+        );
         batch.writes.extend(self.project(&mut decided, None, &Extras::default()).writes);
         let own = batch.writes.len();
         along.add(&decided, &mut batch);

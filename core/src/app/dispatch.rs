@@ -47,7 +47,9 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     async fn kept(&self, keep: &Keep) -> Result<Option<Stored>, Problem> {
-        let Some(row) = self.first_row(idempotency::by_scope(&keep.tenant, &keep.scope, keep.since())).await? else {
+        let Some(row) =
+            self.first_row(idempotency::by_scope(&keep.tenant, &keep.scope, keep.since())).await?
+        else {
             return Ok(None);
         };
         let kept = idempotency::read(row).map_err(|error| self.problem(&error))?;

@@ -96,7 +96,8 @@ impl<D: Database, P: Platform> App<D, P> {
     pub(super) fn read_document(&self, call: &Call<'_>) -> Result<(Value, Locations), Problem> {
         let (bytes, format) = call.document()?;
         if bytes.len() > DOCUMENT_BYTES_MAX {
-            let detail = format!("the document has {} bytes, at most {DOCUMENT_BYTES_MAX} are taken", bytes.len());
+            let detail =
+                format!("the document has {} bytes, at most {DOCUMENT_BYTES_MAX} are taken", bytes.len());
             return Err(Problem::new(Slug::DocumentTooLarge, detail));
         }
         format::read(bytes, format).map_err(|error| Problem::unreadable(format.media_type(), &error))
@@ -111,11 +112,13 @@ impl<D: Database, P: Platform> App<D, P> {
     ) -> Result<Workflow, Problem> {
         let text = document.canonical();
         if text.len() > DOCUMENT_BYTES_MAX {
-            let detail = format!("the document has {} bytes, at most {DOCUMENT_BYTES_MAX} are taken", text.len());
+            let detail =
+                format!("the document has {} bytes, at most {DOCUMENT_BYTES_MAX} are taken", text.len());
             return Err(Problem::new(Slug::DocumentTooLarge, detail));
         }
-        parse(document)
-            .map_err(|faults| Problem::with_errors(Slug::InvalidDocument, field_errors(faults, at, locations)))
+        parse(document).map_err(|faults| {
+            Problem::with_errors(Slug::InvalidDocument, field_errors(faults, at, locations))
+        })
     }
 }
 

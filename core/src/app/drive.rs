@@ -48,7 +48,9 @@ impl<D: Database, P: Platform> App<D, P> {
                 let free = self.settings.http_concurrency.saturating_sub(running.len());
                 match self.claim_http(free).await {
                     Ok(claimed) => running.extend(claimed.into_iter().map(|task| self.run_http(task))),
-                    Err(error) => self.platform.log("error", format_args!("no http task was claimed: {error}")),
+                    Err(error) => {
+                        self.platform.log("error", format_args!("no http task was claimed: {error}"))
+                    }
                 }
             }
             if running.is_empty() && (over || !self.alarm.is_needed()) {
@@ -108,7 +110,8 @@ impl<D: Database, P: Platform> App<D, P> {
             return Ok(false);
         }
         let of_runs = join_all(runs.iter().map(|run| self.wake_run(tenant, run))).await;
-        let of_tasks = join_all(by_run.into_iter().map(|(run, keys)| self.wake_tasks(tenant, run, keys))).await;
+        let of_tasks =
+            join_all(by_run.into_iter().map(|(run, keys)| self.wake_tasks(tenant, run, keys))).await;
         for outcome in of_runs.into_iter().chain(of_tasks) {
             match outcome {
                 // A run that is gone, or that somebody else has just moved on, needs nothing from us.
@@ -166,7 +169,8 @@ impl<D: Database, P: Platform> App<D, P> {
     /// Gives back what this server's own executors hold.
     pub(super) async fn release_own(&self) {
         let rows = self.database.read(vec![leases::held_by(&self.tenant, self.executor.as_str())]).await;
-        let held: Vec<_> = rows.into_iter().flatten().flatten().filter_map(|row| leases::read(row).ok()).collect();
+        let held: Vec<_> =
+            rows.into_iter().flatten().flatten().filter_map(|row| leases::read(row).ok()).collect();
         for lease in held {
             let _ = self.end_lease(&lease.id, Ending::Release, None).await;
         }

@@ -80,7 +80,11 @@ impl<D: Database, P: Platform> App<D, P> {
         if query.sort == EventSort::NewestFirst {
             events.reverse();
         }
-        let (events, next) = cut(events, limit, |event| Cursor::encode(filters, &[Value::Int(event.seq as i64)]));
-        Ok(Answer::json(200, &Page::new(events.iter().map(|event| EventShape::new(&id, event)).collect(), next)))
+        let (events, next) =
+            cut(events, limit, |event| Cursor::encode(filters, &[Value::Int(event.seq as i64)]));
+        Ok(Answer::json(
+            200,
+            &Page::new(events.iter().map(|event| EventShape::new(&id, event)).collect(), next),
+        ))
     }
 }

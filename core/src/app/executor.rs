@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
-use crate::engine::run::{Category, Failure};
 use crate::engine::RetryWish;
+use crate::engine::run::{Category, Failure};
 use crate::http::problem::Slug;
 use crate::platform::{FetchError, Platform};
 use crate::store::database::Database;
@@ -62,7 +62,8 @@ impl<D: Database, P: Platform> App<D, P> {
             && problem.slug != Slug::LeaseLost
         {
             let lease = &task.lease_id;
-            self.platform.log("warn", format_args!("lease {lease} could not be reported: {}", problem.detail));
+            self.platform
+                .log("warn", format_args!("lease {lease} could not be reported: {}", problem.detail));
         }
     }
 
@@ -120,7 +121,8 @@ fn request(task: &ClaimedTask) -> Result<Request<Bytes>, String> {
         return Err(format!("`url`: expected an http or https URL with a host, found {url:?}"));
     }
     let method = text("method")?.unwrap_or_else(|| "GET".to_owned());
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("`method`: {method:?} is no method"))?;
+    let method =
+        Method::from_bytes(method.as_bytes()).map_err(|_| format!("`method`: {method:?} is no method"))?;
     let mut headers = headers(input.get("headers"))?;
     let body = body(input.get("body").unwrap_or(&Value::Null), &mut headers);
     let key = match task.index {
@@ -146,10 +148,14 @@ fn headers(given: Option<&Value>) -> Result<HeaderMap, String> {
             Value::String(text) => text.clone(),
             Value::Int(number) => number.to_string(),
             Value::Bool(truth) => truth.to_string(),
-            other => return Err(format!("`headers`: expected a string for {name:?}, found {}", other.kind())),
+            other => {
+                return Err(format!("`headers`: expected a string for {name:?}, found {}", other.kind()));
+            }
         };
-        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`headers`: {name:?} is no header"))?;
-        let value = HeaderValue::from_str(&text).map_err(|_| format!("`headers`: the value of {name:?} is no header's"))?;
+        let header = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("`headers`: {name:?} is no header"))?;
+        let value = HeaderValue::from_str(&text)
+            .map_err(|_| format!("`headers`: the value of {name:?} is no header's"))?;
         headers.insert(header, value);
     }
     Ok(headers)
@@ -175,7 +181,8 @@ fn ending(response: &Response<Bytes>, now: Timestamp) -> Ending {
         return Ending::Complete(Payload::from(&output));
     }
     let retryable = status.is_server_error()
-        || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS]
+            .contains(&status);
     let wish = match (retryable, retry_after(response.headers(), now)) {
         (false, _) => RetryWish::Never,
         (true, Some(after)) => RetryWish::After(after),
@@ -192,7 +199,8 @@ fn ending(response: &Response<Bytes>, now: Timestamp) -> Ending {
 fn output(response: &Response<Bytes>) -> Value {
     let mut headers = Object::new();
     for name in response.headers().keys() {
-        let values = response.headers().get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let values =
+            response.headers().get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
         let joined = values.collect::<Vec<_>>().join(", ");
         headers.insert(name.as_str().to_owned(), Value::from(joined));
     }
@@ -228,9 +236,15 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 
 fn refused(error: &FetchError) -> Ending {
     match error {
-        FetchError::Network(_) => failed(Category::System, "http_network", error.to_string(), RetryWish::Policy),
-        FetchError::Request(_) => failed(Category::Application, "http_request", error.to_string(), RetryWish::Never),
-        FetchError::TooLong(_) => failed(Category::Resource, "http_too_long", error.to_string(), RetryWish::Never),
+        FetchError::Network(_) => {
+            failed(Category::System, "http_network", error.to_string(), RetryWish::Policy)
+        }
+        FetchError::Request(_) => {
+            failed(Category::Application, "http_request", error.to_string(), RetryWish::Never)
+        }
+        FetchError::TooLong(_) => {
+            failed(Category::Resource, "http_too_long", error.to_string(), RetryWish::Never)
+        }
     }
 }
 

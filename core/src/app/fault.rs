@@ -69,9 +69,9 @@ fn refused(refusal: &Refusal) -> Problem {
 /// The problem of state that could not be read or written. Its cause is for the log alone.
 pub(super) fn stored(error: &StoreError) -> Problem {
     match error {
-        StoreError::Database(DatabaseError::Unavailable { .. }) => {
-            Problem::unavailable("the database cannot take this now; nothing of the request was done, try again")
-        }
+        StoreError::Database(DatabaseError::Unavailable { .. }) => Problem::unavailable(
+            "the database cannot take this now; nothing of the request was done, try again",
+        ),
         StoreError::Database(DatabaseError::Broken(_)) | StoreError::Corrupt(_) => Problem::internal(),
     }
 }

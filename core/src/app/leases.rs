@@ -153,7 +153,11 @@ impl<D: Database, P: Platform> App<D, P> {
         Ok(Answer::json(200, &self.extend(&call.path("lease_id")?).await?))
     }
 
-    pub(super) async fn complete_lease(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
+    pub(super) async fn complete_lease(
+        &self,
+        call: &Call<'_>,
+        keep: Option<&Keep>,
+    ) -> Result<Answer, Problem> {
         let body: Complete = call.body()?;
         let output = payload(&body.output, "/output")?;
         self.end_lease(&call.path("lease_id")?, Ending::Complete(output), keep).await
@@ -165,7 +169,11 @@ impl<D: Database, P: Platform> App<D, P> {
         self.end_lease(&call.path("lease_id")?, ending, keep).await
     }
 
-    pub(super) async fn release_lease(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
+    pub(super) async fn release_lease(
+        &self,
+        call: &Call<'_>,
+        keep: Option<&Keep>,
+    ) -> Result<Answer, Problem> {
         self.end_lease(&call.path("lease_id")?, Ending::Release, keep).await
     }
 
@@ -173,7 +181,10 @@ impl<D: Database, P: Platform> App<D, P> {
         let Reports { items } = call.body()?;
         if items.is_empty() || items.len() > REPORTS_MAX {
             let message = format!("expected 1 to {REPORTS_MAX} reports, found {}", items.len());
-            return Err(Problem::with_errors(Slug::MalformedRequest, vec![FieldError::new("/items", message)]));
+            return Err(Problem::with_errors(
+                Slug::MalformedRequest,
+                vec![FieldError::new("/items", message)],
+            ));
         }
         let items = join_all(items.into_iter().map(|report| self.report(report))).await;
         Ok(Answer::json(200, &Outcomes { items }))
@@ -185,7 +196,9 @@ impl<D: Database, P: Platform> App<D, P> {
                 let answer = self.extend(&lease_id).await.map(|heartbeat| Answer::json(200, &heartbeat));
                 return outcome(lease_id, answer);
             }
-            Report::Complete { lease_id, output } => (lease_id, payload(&output, "/output").map(Ending::Complete)),
+            Report::Complete { lease_id, output } => {
+                (lease_id, payload(&output, "/output").map(Ending::Complete))
+            }
             Report::Fail { lease_id, error, retryable, retry_after } => {
                 (lease_id, failed(error, retryable, retry_after))
             }
@@ -210,7 +223,8 @@ impl<D: Database, P: Platform> App<D, P> {
         if row.ended.is_some() {
             return self.ended_before(&row, &digest).await;
         }
-        let workflow = self.workflow_of(&self.run(&row.run).await?).await.map_err(|error| self.problem(&error))?;
+        let workflow =
+            self.workflow_of(&self.run(&row.run).await?).await.map_err(|error| self.problem(&error))?;
         let key = row.key.key(&workflow).map_err(|error| self.problem(&error))?;
         let answer = |decided: &Decided| task_answer(decided, key);
         let along = Ask { if_match: None, keep, digest: Some(&digest), answer };
@@ -233,7 +247,10 @@ impl<D: Database, P: Platform> App<D, P> {
     async fn ended_before(&self, row: &LeaseRow, digest: &str) -> Result<Answer, Problem> {
         if row.digest.as_deref() != Some(digest) {
             let how = row.ended.as_deref().unwrap_or("ended");
-            return Err(Problem::new(Slug::LeaseLost, format!("the lease is no longer held: its attempt has {how}")));
+            return Err(Problem::new(
+                Slug::LeaseLost,
+                format!("the lease is no longer held: its attempt has {how}"),
+            ));
         }
         let task = self.task_shape(&row.run, &row.key).await?;
         Ok(Answer::json(200, &task))
@@ -332,7 +349,10 @@ fn failed(error: TaskError, retryable: bool, retry_after: Option<Duration>) -> R
     payload(&error.details, "/error/details")?;
     let mut errors = Vec::new();
     if error.message.chars().count() > MESSAGE_CHARS_MAX {
-        errors.push(FieldError::new("/error/message", format!("expected at most {MESSAGE_CHARS_MAX} characters")));
+        errors.push(FieldError::new(
+            "/error/message",
+            format!("expected at most {MESSAGE_CHARS_MAX} characters"),
+        ));
     }
     if error.code.as_ref().is_some_and(|code| code.chars().count() > 128) {
         errors.push(FieldError::new("/error/code", "expected at most 128 characters"));

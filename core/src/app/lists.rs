@@ -126,17 +126,21 @@ impl<D: Database, P: Platform> App<D, P> {
         let filters = FilterHash::of(&(&query, &attributes));
         let sort = query.sort.parts();
         check_paging(&query)?;
-        let after = query.cursor.as_deref().map(|cursor| place(&Cursor::decode(cursor, filters)?)).transpose()?;
+        let after =
+            query.cursor.as_deref().map(|cursor| place(&Cursor::decode(cursor, filters)?)).transpose()?;
         let (limit, offset, count) = (query.limit.get(), query.offset.unwrap_or(0), query.count);
         let filter = filter(query, attributes)?;
-        let mut reads = Vec::from(run_list::page(&self.tenant, &filter, sort, after.as_ref(), (limit + 1, offset)));
+        let mut reads =
+            Vec::from(run_list::page(&self.tenant, &filter, sort, after.as_ref(), (limit + 1, offset)));
         if count {
             reads.push(run_list::count(&self.tenant, &filter));
         }
         let mut answers = self.read(reads).await?.into_iter();
-        let runs: Result<Vec<Run>, _> = answers.next().unwrap_or_default().into_iter().map(runs::read_run).collect();
+        let runs: Result<Vec<Run>, _> =
+            answers.next().unwrap_or_default().into_iter().map(runs::read_run).collect();
         let mut runs = runs.map_err(|error| self.problem(&error))?;
-        let last = answers.next().unwrap_or_default().into_iter().next().map(run_list::read_place).transpose();
+        let last =
+            answers.next().unwrap_or_default().into_iter().next().map(run_list::read_place).transpose();
         let last = last.map_err(|error| self.problem(&error))?;
         let next = if runs.len() > limit as usize {
             runs.truncate(limit as usize);
@@ -144,7 +148,8 @@ impl<D: Database, P: Platform> App<D, P> {
         } else {
             last
         };
-        let next = next.map(|(time, id)| Cursor::encode(filters, &[Value::Int(time.as_millis()), Value::from(id)]));
+        let next =
+            next.map(|(time, id)| Cursor::encode(filters, &[Value::Int(time.as_millis()), Value::from(id)]));
         let mut page = Page::new(runs.iter().map(RunShape::from).collect(), next);
         if let Some(row) = answers.next().and_then(|rows| rows.into_iter().next()) {
             let (total, capped) = run_list::read_count(row).map_err(|error| self.problem(&error))?;
@@ -160,7 +165,8 @@ fn check_paging(query: &RunsQuery) -> Result<(), Problem> {
             Err(Problem::invalid_parameter("/query/offset", "expected one of cursor and offset, found both"))
         }
         Some(offset) if offset > OFFSET_MAX => {
-            let message = format!("expected an offset of at most {OFFSET_MAX}, found {offset}; a cursor goes further");
+            let message =
+                format!("expected an offset of at most {OFFSET_MAX}, found {offset}; a cursor goes further");
             Err(Problem::invalid_parameter("/query/offset", message))
         }
         _ => Ok(()),

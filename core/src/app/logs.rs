@@ -163,11 +163,11 @@ impl<D: Database, P: Platform> App<D, P> {
                 [Value::Int(cursor)] => *cursor,
                 _ => return Err(Cursor::malformed()),
             },
-            (None, Some(after)) => after
-                .parse::<i64>()
-                .ok()
-                .filter(|after| *after >= 0)
-                .ok_or_else(|| Problem::invalid_parameter("/query/after", "expected a chunk's cursor, a decimal number"))?,
+            (None, Some(after)) => {
+                after.parse::<i64>().ok().filter(|after| *after >= 0).ok_or_else(|| {
+                    Problem::invalid_parameter("/query/after", "expected a chunk's cursor, a decimal number")
+                })?
+            }
             (None, None) => 0,
         };
         let limit = query.limit.get();
@@ -183,7 +183,10 @@ impl<D: Database, P: Platform> App<D, P> {
 fn check(chunks: &[Chunk]) -> Result<(), Problem> {
     let mut errors = Vec::new();
     if chunks.is_empty() || chunks.len() > CHUNKS_MAX {
-        errors.push(FieldError::new("/chunks", format!("expected 1 to {CHUNKS_MAX} chunks, found {}", chunks.len())));
+        errors.push(FieldError::new(
+            "/chunks",
+            format!("expected 1 to {CHUNKS_MAX} chunks, found {}", chunks.len()),
+        ));
     }
     for (index, chunk) in chunks.iter().enumerate() {
         let name = &chunk.stream;
@@ -194,7 +197,8 @@ fn check(chunks: &[Chunk]) -> Result<(), Problem> {
             errors.push(FieldError::new(format!("/chunks/{index}/stream"), message));
         }
         if chunk.seq.is_some_and(|seq| !(0..=9_007_199_254_740_991).contains(&seq)) {
-            errors.push(FieldError::new(format!("/chunks/{index}/seq"), "expected a number from 0 to 2^53-1"));
+            errors
+                .push(FieldError::new(format!("/chunks/{index}/seq"), "expected a number from 0 to 2^53-1"));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Slug::MalformedRequest, errors)) }

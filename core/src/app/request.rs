@@ -37,12 +37,7 @@ pub(super) struct Keep {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Stored {
     /// A success.
-    Answer {
-        status: u16,
-        body: Option<Payload>,
-        location: Option<String>,
-        version: Option<String>,
-    },
+    Answer { status: u16, body: Option<Payload>, location: Option<String>, version: Option<String> },
     /// A refusal.
     Problem(Problem),
 }

@@ -156,7 +156,9 @@ impl<D: Database, P: Platform> App<D, P> {
             if_match: None,
             keep,
             digest: None,
-            answer: |decided: &Decided| run_answer(201, &decided.after.run).at(location(&decided.after.run.id)),
+            answer: |decided: &Decided| {
+                run_answer(201, &decided.after.run).at(location(&decided.after.run.id))
+            },
         };
         match self.create(decided, &along).await.map_err(|fault| fault.of_run(id.as_str()))? {
             Created::New(decided) => Ok(decided.after.run),
@@ -177,7 +179,10 @@ impl<D: Database, P: Platform> App<D, P> {
             errors.push(FieldError::new("/priority", "expected a priority from -1000 to 1000"));
         }
         if body.start_at.is_some() && body.start_after.is_some() {
-            errors.push(FieldError::new("/start_after", "expected one of start_at and start_after, found both"));
+            errors.push(FieldError::new(
+                "/start_after",
+                "expected one of start_at and start_after, found both",
+            ));
         }
         if !errors.is_empty() {
             return Err(Problem::with_errors(Slug::MalformedRequest, errors));
@@ -222,8 +227,12 @@ impl<D: Database, P: Platform> App<D, P> {
                 }
                 self.compile(document, &Pointer::from("/document"), None).map(Arc::new)
             }
-            (None, None) => Err(one_fault("", "expected workflow (a saved workflow's name) or document, found neither")),
-            (Some(_), Some(_)) => Err(one_fault("/document", "expected one of workflow and document, found both")),
+            (None, None) => {
+                Err(one_fault("", "expected workflow (a saved workflow's name) or document, found neither"))
+            }
+            (Some(_), Some(_)) => {
+                Err(one_fault("/document", "expected one of workflow and document, found both"))
+            }
         }
     }
 
@@ -362,7 +371,10 @@ impl<D: Database, P: Platform> App<D, P> {
                 }
                 _ => {
                     let name = &workflow.task(ix).name;
-                    let detail = format!("task {name} has no result to take over: it did not complete in run {}", run.id);
+                    let detail = format!(
+                        "task {name} has no result to take over: it did not complete in run {}",
+                        run.id
+                    );
                     return Err(Problem::new(Slug::Conflict, detail));
                 }
             }
@@ -434,7 +446,10 @@ pub(super) fn one_fault(pointer: &str, message: &str) -> Problem {
 /// A duration of at most [`WAIT_MAX`].
 pub(super) fn bounded(wait: Duration, pointer: &str) -> Result<Duration, Problem> {
     if wait > WAIT_MAX {
-        return Err(Problem::invalid_parameter(pointer, format!("expected at most {WAIT_MAX}, found {wait}")));
+        return Err(Problem::invalid_parameter(
+            pointer,
+            format!("expected at most {WAIT_MAX}, found {wait}"),
+        ));
     }
     Ok(wait)
 }
@@ -443,7 +458,10 @@ pub(super) fn bounded(wait: Duration, pointer: &str) -> Result<Duration, Problem
 pub(super) fn payload(value: &Value, pointer: &str) -> Result<Payload, Problem> {
     let payload = Payload::from(value);
     if payload.byte_len() > PAYLOAD_BYTES_MAX {
-        let detail = format!("{pointer} has {} bytes as JSON, at most {PAYLOAD_BYTES_MAX} are taken", payload.byte_len());
+        let detail = format!(
+            "{pointer} has {} bytes as JSON, at most {PAYLOAD_BYTES_MAX} are taken",
+            payload.byte_len()
+        );
         return Err(Problem::new(Slug::PayloadTooLarge, detail));
     }
     Ok(payload)
@@ -455,7 +473,8 @@ fn check_input(workflow: &Workflow, input: &Value) -> Result<(), Problem> {
     if faults.is_empty() {
         return Ok(());
     }
-    let errors = faults.into_iter().map(|fault| FieldError::new(fault.pointer.as_str(), fault.message)).collect();
+    let errors =
+        faults.into_iter().map(|fault| FieldError::new(fault.pointer.as_str(), fault.message)).collect();
     Err(Problem::with_errors(Slug::InvalidInput, errors))
 }
 
@@ -467,7 +486,10 @@ fn attribute_faults(attributes: &Object) -> Vec<FieldError> {
     for (name, value) in attributes {
         let at = Pointer::from("/attributes").push(name);
         if !is_attribute_name(name) {
-            errors.push(FieldError::new(at.as_str(), "an attribute's name must match ^[A-Za-z_][A-Za-z0-9_]{0,63}$"));
+            errors.push(FieldError::new(
+                at.as_str(),
+                "an attribute's name must match ^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+            ));
         }
         let texts = |items: &[Value]| items.iter().all(|item| matches!(item, Value::String(_)));
         let fits = match value {

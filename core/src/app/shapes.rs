@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::run::End;
 use crate::engine::run::{Counts, Failure};
 use crate::engine::{Instance, Key, Run, RunPhase, RunStatus, Skip, Slice, TaskPhase, TaskStatus};
-use crate::engine::run::End;
-use crate::ids::{LeaseId, Label, QueueName, RunId, SessionId, Tag, Version, WorkerId, WorkflowName};
+use crate::ids::{Label, LeaseId, QueueName, RunId, SessionId, Tag, Version, WorkerId, WorkflowName};
 use crate::store::history::Recorded;
 use crate::store::logs::ChunkRow;
 use crate::store::signals::SignalRow;

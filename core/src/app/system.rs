@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use crate::http::answer::Answer;
 use crate::http::problem::Problem;
 use crate::platform::Platform;
+use crate::rpc::openapi;
 use crate::store::database::{Database, Statement};
 use crate::store::migrations::NEWEST;
 use crate::time::Timestamp;
 use crate::value::Value;
-use crate::rpc::openapi;
 use crate::workflow::document_schema;
 
 use super::App;
@@ -68,7 +68,8 @@ impl<D: Database, P: Platform> App<D, P> {
         if self.is_closing() {
             return Err(Problem::unavailable("the server is shutting down"));
         }
-        self.read(vec![Statement::new("SELECT value FROM counters WHERE name = 'cursor'", Vec::new())]).await?;
+        self.read(vec![Statement::new("SELECT value FROM counters WHERE name = 'cursor'", Vec::new())])
+            .await?;
         Ok(Answer::json(200, &Health { status: "ok" }))
     }
 

@@ -105,7 +105,11 @@ impl<D: Database, P: Platform> App<D, P> {
         let (limit, total) = (query.limit.get() as usize, workflow.tasks.len());
         let mut items = Vec::new();
         while items.len() < limit && next < total {
-            let size = CHUNK.min(total - next).min(if query.status.is_empty() { limit - items.len() } else { CHUNK });
+            let size = CHUNK.min(total - next).min(if query.status.is_empty() {
+                limit - items.len()
+            } else {
+                CHUNK
+            });
             for shape in self.instances(&run, &workflow, next..next + size).await? {
                 if items.len() == limit {
                     break;
@@ -177,7 +181,8 @@ impl<D: Database, P: Platform> App<D, P> {
         let listed: Result<Vec<ListedTask>, _> =
             answers.next().unwrap_or_default().into_iter().map(task_list::read).collect();
         let listed = listed.map_err(|error| self.problem(&error))?;
-        let last = answers.next().unwrap_or_default().into_iter().next().map(task_list::read_place).transpose();
+        let last =
+            answers.next().unwrap_or_default().into_iter().next().map(task_list::read_place).transpose();
         let last = last.map_err(|error| self.problem(&error))?;
         let more = listed.len() > limit as usize;
         let mut items = Vec::new();

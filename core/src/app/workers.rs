@@ -50,7 +50,11 @@ fn one() -> u32 {
 }
 
 impl<D: Database, P: Platform> App<D, P> {
-    pub(super) async fn register_worker(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
+    pub(super) async fn register_worker(
+        &self,
+        call: &Call<'_>,
+        keep: Option<&Keep>,
+    ) -> Result<Answer, Problem> {
         let body: Register = call.body()?;
         check(&body)?;
         let now = self.platform.now();
@@ -103,7 +107,10 @@ impl<D: Database, P: Platform> App<D, P> {
         let key = |row: &WorkerRow| [Value::Int(row.registered_at.as_millis()), Value::from(row.id.as_str())];
         let (rows, next) = cut(rows?, limit, |row| Cursor::encode(filters, &key(row)));
         let now = self.platform.now();
-        Ok(Answer::json(200, &Page::new(rows.into_iter().map(|row| WorkerShape::new(row, now)).collect(), next)))
+        Ok(Answer::json(
+            200,
+            &Page::new(rows.into_iter().map(|row| WorkerShape::new(row, now)).collect(), next),
+        ))
     }
 
     pub(super) async fn heartbeat_worker(&self, call: &Call<'_>) -> Result<Answer, Problem> {

@@ -10,8 +10,8 @@ use crate::http::problem::{Problem, Slug};
 use crate::ids::{Version, WorkflowName};
 use crate::platform::Platform;
 use crate::store::database::{Database, Row};
-use crate::store::workflows::{self, WorkflowRow};
 use crate::store::runs;
+use crate::store::workflows::{self, WorkflowRow};
 use crate::value::{Pointer, Value};
 
 use super::App;
@@ -44,7 +44,10 @@ impl<D: Database, P: Platform> App<D, P> {
         let (document, locations) = self.read_document(call)?;
         let workflow = self.compile(&document, &Pointer::root(), Some(&locations))?;
         if workflow.name != name {
-            let message = format!("the document's name is {}, the path says {name}: they must be the same", workflow.name);
+            let message = format!(
+                "the document's name is {}, the path says {name}: they must be the same",
+                workflow.name
+            );
             let fault = crate::workflow::fault::Fault { pointer: Pointer::from("/name"), message };
             let (line, column) = locations.get(&fault.pointer).unzip();
             let error = crate::http::problem::FieldError {
@@ -137,7 +140,8 @@ impl<D: Database, P: Platform> App<D, P> {
         let newest = self.newest_workflow(&name).await?.ok_or_else(|| not_found(&name))?;
         call.if_match()?.require(Some(newest.version.as_str()))?;
         if self.first_row(runs::open_of_workflow(&self.tenant, &name)).await?.is_some() {
-            let detail = format!("workflow {name} has runs that have not ended: cancel them before deleting it");
+            let detail =
+                format!("workflow {name} has runs that have not ended: cancel them before deleting it");
             return Err(Problem::new(Slug::WorkflowInUse, detail));
         }
         if self.write(workflows::delete(&self.tenant, &name, newest.number)).await? {
@@ -167,7 +171,11 @@ fn not_found(name: &WorkflowName) -> Problem {
 
 /// Cuts what was read to a page: one row more than the page holds says that there is a next one, which
 /// begins after the page's last row.
-pub(super) fn cut<T>(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+pub(super) fn cut<T>(
+    mut rows: Vec<T>,
+    limit: u32,
+    cursor: impl Fn(&T) -> String,
+) -> (Vec<T>, Option<String>) {
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(cursor);

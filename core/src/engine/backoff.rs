@@ -43,7 +43,13 @@ mod tests {
     use crate::workflow::model::TaskIx;
 
     fn retry(backoff: Backoff, jitter: f64) -> Retry {
-        Retry { max_attempts: 9, backoff, delay: Duration::from_secs(2), max_delay: Duration::from_secs(10), jitter }
+        Retry {
+            max_attempts: 9,
+            backoff,
+            delay: Duration::from_secs(2),
+            max_delay: Duration::from_secs(10),
+            jitter,
+        }
     }
 
     #[test]
@@ -59,7 +65,11 @@ mod tests {
             (Backoff::Exponential, 4, 10),
             (Backoff::Exponential, 1000, 10),
         ] {
-            assert_eq!(delay(&retry(backoff, 0.0), 7, key, attempt), Duration::from_secs(secs), "{backoff:?} {attempt}");
+            assert_eq!(
+                delay(&retry(backoff, 0.0), 7, key, attempt),
+                Duration::from_secs(secs),
+                "{backoff:?} {attempt}"
+            );
         }
     }
 

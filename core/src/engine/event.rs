@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{LeaseId, RequestKey, RunId, SessionId, SignalName, Tag, TaskName, Version, WorkerId, WorkflowName};
+use crate::ids::{
+    LeaseId, RequestKey, RunId, SessionId, SignalName, Tag, TaskName, Version, WorkerId, WorkflowName,
+};
 use crate::time::{Duration, Timestamp};
 use crate::value::{Payload, Value};
 use crate::workflow::model::Workflow;

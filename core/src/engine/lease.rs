@@ -73,7 +73,9 @@ pub(super) fn release(turn: &mut Turn, key: Key, lease: &LeaseId) -> Result<(), 
 fn held(turn: &Turn, key: Key, id: &LeaseId) -> Result<Lease, Undecided> {
     let instance = turn.slice.instance(key)?;
     let Some(lease) = instance.lease().filter(|lease| lease.id == *id) else {
-        return Err(Refusal::LeaseLost { why: "another lease has taken its place, or the task has ended" }.into());
+        return Err(
+            Refusal::LeaseLost { why: "another lease has taken its place, or the task has ended" }.into()
+        );
     };
     if lease.expires_at <= turn.now {
         return Err(Refusal::LeaseLost { why: "it has expired" }.into());
@@ -112,7 +114,12 @@ pub(super) fn wake(turn: &mut Turn, key: Key) -> Result<(), Undecided> {
         | TaskPhase::Cancelled => return Ok(()),
     };
     if total_over && !matches!(turn.slice.run.phase, RunPhase::Stopping(_)) {
-        fail_task(turn, key, lease, timed_out("total_timeout", "the task took longer than its total_timeout"))?;
+        fail_task(
+            turn,
+            key,
+            lease,
+            timed_out("total_timeout", "the task took longer than its total_timeout"),
+        )?;
     }
     Ok(follow_up(turn)?)
 }

@@ -137,7 +137,11 @@ fn sleep(turn: &mut Turn, key: Key, template: &Template) -> Result<(), Missing> 
         Ok(Duration::ZERO) => complete(turn, key, Payload::null()),
         Ok(duration) => {
             let (task, until) = (turn.task_ref(key), turn.now.plus(duration));
-            turn.emit(What::TaskWaiting { task, wait: Wait::Sleep { until }, input: Some(Payload::from(&value)) });
+            turn.emit(What::TaskWaiting {
+                task,
+                wait: Wait::Sleep { until },
+                input: Some(Payload::from(&value)),
+            });
             Ok(())
         }
         Err(message) => {

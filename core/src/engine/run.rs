@@ -276,7 +276,13 @@ impl Counts {
 impl Failure {
     /// A failure with a code of ours and no details.
     pub fn new(category: Category, code: &str, message: impl Into<String>) -> Self {
-        Self { category, message: message.into(), code: Some(code.to_owned()), task: None, details: Value::Null }
+        Self {
+            category,
+            message: message.into(),
+            code: Some(code.to_owned()),
+            task: None,
+            details: Value::Null,
+        }
     }
 
     /// The same failure, said of a task.

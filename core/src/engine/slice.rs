@@ -150,10 +150,7 @@ impl Slice {
 
     /// Whether a signal id was received before.
     pub(super) fn signal_id(&self, id: &RequestKey) -> Result<Seen, Missing> {
-        self.signal_ids
-            .get(id)
-            .copied()
-            .ok_or_else(|| Missing(BTreeSet::from([Need::SignalId(id.clone())])))
+        self.signal_ids.get(id).copied().ok_or_else(|| Missing(BTreeSet::from([Need::SignalId(id.clone())])))
     }
 
     /// The instance, to be changed by an event.

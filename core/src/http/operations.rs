@@ -120,7 +120,10 @@ pub static OPERATIONS: &[Operation] = &[
             "health",
             (Get, "/health"),
             ("system", "system:read"),
-            ("Whether the process answers", "Answers as long as the process serves requests; asks nothing of the database."),
+            (
+                "Whether the process answers",
+                "Answers as long as the process serves requests; asks nothing of the database.",
+            ),
         )
     },
     Operation {
@@ -130,7 +133,10 @@ pub static OPERATIONS: &[Operation] = &[
             "ready",
             (Get, "/ready"),
             ("system", "system:read"),
-            ("Whether the server can do its work", "Asks the database; 503 while it does not answer, or while the server shuts down."),
+            (
+                "Whether the server can do its work",
+                "Asks the database; 503 while it does not answer, or while the server shuts down.",
+            ),
         )
     },
     Operation {
@@ -162,7 +168,10 @@ pub static OPERATIONS: &[Operation] = &[
             "workflow_schema",
             (Get, "/schemas/workflow.json"),
             ("discovery", "system:read"),
-            ("The JSON Schema of a workflow document", "Draft 2020-12; editors check and complete documents with it."),
+            (
+                "The JSON Schema of a workflow document",
+                "Draft 2020-12; editors check and complete documents with it.",
+            ),
         )
     },
     Operation {
@@ -241,7 +250,10 @@ pub static OPERATIONS: &[Operation] = &[
             "delete_workflow",
             (Delete, "/api/v1/workflows/{name}"),
             ("workflows", "workflows:write"),
-            ("Forget a workflow", "All its versions. Refused while a run of it has not ended; ended runs keep theirs."),
+            (
+                "Forget a workflow",
+                "All its versions. Refused while a run of it has not ended; ended runs keep theirs.",
+            ),
         )
     },
     Operation {
@@ -264,7 +276,9 @@ pub static OPERATIONS: &[Operation] = &[
         success: &[(200, Output::Json(any)), (200, Output::Text(&[DOT, MERMAID]))],
         problems: &[Slug::InvalidDocument, Slug::DocumentTooLarge],
         idempotency: Idempotency::Exempt,
-        example: Some(r#"{"selvedge":1,"name":"two","tasks":{"a":{"value":1},"b":{"needs":["a"],"value":2}}}"#),
+        example: Some(
+            r#"{"selvedge":1,"name":"two","tasks":{"a":{"value":1},"b":{"needs":["a"],"value":2}}}"#,
+        ),
         ..row(
             OperationId::DocumentGraph,
             "document_graph",
@@ -331,7 +345,10 @@ pub static OPERATIONS: &[Operation] = &[
             "run_result",
             (Get, "/api/v1/runs/{id}/result"),
             ("runs", "runs:read"),
-            ("Wait for a run's output", "422 with the failure if the run ends without completing, 408 if it has not ended in time."),
+            (
+                "Wait for a run's output",
+                "422 with the failure if the run ends without completing, 408 if it has not ended in time.",
+            ),
         )
     },
     Operation {
@@ -371,7 +388,10 @@ pub static OPERATIONS: &[Operation] = &[
             "pause_run",
             (Post, "/api/v1/runs/{id}/pause"),
             ("runs", "runs:write"),
-            ("Pause a run", "Nothing is claimed and no task timer fires until it is resumed; held leases finish and count."),
+            (
+                "Pause a run",
+                "Nothing is claimed and no task timer fires until it is resumed; held leases finish and count.",
+            ),
         )
     },
     Operation {
@@ -404,14 +424,23 @@ pub static OPERATIONS: &[Operation] = &[
     Operation {
         body: BodyKind::Optional(schema::<Rerun>),
         success: &[(201, RUN)],
-        problems: &[Slug::NotFound, Slug::RunExists, Slug::Conflict, Slug::InvalidInput, Slug::PayloadTooLarge],
+        problems: &[
+            Slug::NotFound,
+            Slug::RunExists,
+            Slug::Conflict,
+            Slug::InvalidInput,
+            Slug::PayloadTooLarge,
+        ],
         example: Some("{}"),
         ..row(
             OperationId::RerunRun,
             "rerun_run",
             (Post, "/api/v1/runs/{id}/rerun"),
             ("runs", "runs:write"),
-            ("Start a run again as a new one", "Of the same version. `from` a task, it takes over the results upstream."),
+            (
+                "Start a run again as a new one",
+                "Of the same version. `from` a task, it takes over the results upstream.",
+            ),
         )
     },
     Operation {
@@ -643,7 +672,10 @@ pub static OPERATIONS: &[Operation] = &[
             "fail_lease",
             (Post, "/api/v1/leases/{lease_id}/fail"),
             ("leases", "workers:write"),
-            ("Report a failure", "Another attempt follows as the task's policy says, unless `retryable` is false."),
+            (
+                "Report a failure",
+                "Another attempt follows as the task's policy says, unless `retryable` is false.",
+            ),
         )
     },
     Operation {
@@ -667,14 +699,19 @@ pub static OPERATIONS: &[Operation] = &[
             "append_logs",
             (Post, "/api/v1/leases/{lease_id}/logs"),
             ("leases", "workers:write"),
-            ("Append what a task prints", "A repeated `seq` is ignored. At most 16 MiB of an attempt are kept."),
+            (
+                "Append what a task prints",
+                "A repeated `seq` is ignored. At most 16 MiB of an attempt are kept.",
+            ),
         )
     },
     Operation {
         body: BodyKind::Typed(schema::<Reports>),
         success: &[(200, Output::Json(schema::<Outcomes>))],
         idempotency: Idempotency::Exempt,
-        example: Some(r#"{"items":[{"action":"heartbeat","lease_id":"0190a5b0-7c1e-7000-8000-000000000000"}]}"#),
+        example: Some(
+            r#"{"items":[{"action":"heartbeat","lease_id":"0190a5b0-7c1e-7000-8000-000000000000"}]}"#,
+        ),
         ..row(
             OperationId::LeaseBatch,
             "lease_batch",

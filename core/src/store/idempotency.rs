@@ -46,14 +46,8 @@ pub(crate) fn keep(
     const SQL: &str = "INSERT INTO idempotency (tenant, scope, digest, answer, created_at) VALUES \
         (?1, ?2, ?3, ?4, ?5) ON CONFLICT (tenant, scope) DO UPDATE SET digest = ?3, answer = ?4, \
         created_at = ?5 WHERE created_at <= ?6";
-    let params = vec![
-        tenant.text().into(),
-        scope.into(),
-        digest.into(),
-        answer.into(),
-        now.into(),
-        since.into(),
-    ];
+    let params =
+        vec![tenant.text().into(), scope.into(), digest.into(), answer.into(), now.into(), since.into()];
     batch.expect(1, Statement::new(SQL, params));
     let params = vec![tenant.text().into(), since.into()];
     batch.push(Statement::new(FORGET, params));

@@ -3,9 +3,9 @@
 //! Functions here build statements and read rows; none awaits and none decides. `app` puts what a command
 //! needs into one batch of reads and what it changes into one batch of writes.
 
-pub mod database;
 pub(crate) mod claims;
 pub(crate) mod columns;
+pub mod database;
 pub(crate) mod history;
 pub(crate) mod idempotency;
 pub(crate) mod leases;

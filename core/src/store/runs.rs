@@ -133,14 +133,16 @@ pub(crate) fn insert(batch: &mut Batch, run: &Run) {
     );
     for tag in &run.tags {
         const TAG: &str = "INSERT INTO run_tags (tenant, tag, created_at, run_id) VALUES (?1, ?2, ?3, ?4)";
-        let params = vec![run.tenant.text().into(), tag.text().into(), run.created_at.into(), run.id.text().into()];
+        let params =
+            vec![run.tenant.text().into(), tag.text().into(), run.created_at.into(), run.id.text().into()];
         batch.push(Statement::new(TAG, params));
     }
     insert_attributes(batch, run);
 }
 
 fn insert_attributes(batch: &mut Batch, run: &Run) {
-    const SQL: &str = "INSERT OR IGNORE INTO run_attributes (tenant, name, value, run_id) VALUES (?1, ?2, ?3, ?4)";
+    const SQL: &str =
+        "INSERT OR IGNORE INTO run_attributes (tenant, name, value, run_id) VALUES (?1, ?2, ?3, ?4)";
     let attributes = run.attributes.to_value();
     for (name, value) in attributes.as_object().into_iter().flatten() {
         let values = value.as_array().unwrap_or(std::slice::from_ref(value));
@@ -252,7 +254,8 @@ pub(crate) fn delete(run: &Run) -> Batch {
     }
     for tag in &run.tags {
         let sql = "DELETE FROM run_tags WHERE tenant = ?1 AND tag = ?2 AND created_at = ?3 AND run_id = ?4";
-        let params = vec![run.tenant.text().into(), tag.text().into(), run.created_at.into(), run.id.text().into()];
+        let params =
+            vec![run.tenant.text().into(), tag.text().into(), run.created_at.into(), run.id.text().into()];
         batch.push(Statement::new(sql, params));
     }
     batch

@@ -15,7 +15,8 @@ use super::database::{Batch, Cell, Row, Statement};
 pub(crate) fn project(batch: &mut Batch, slice: &Slice, event: &Event) {
     const INSERT: &str = "INSERT INTO signals (tenant, run_id, number, name, signal_id, payload, received_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    const CONSUME: &str = "UPDATE signals SET consumed_by = ?4 WHERE tenant = ?1 AND run_id = ?2 AND number = ?3";
+    const CONSUME: &str =
+        "UPDATE signals SET consumed_by = ?4 WHERE tenant = ?1 AND run_id = ?2 AND number = ?3";
     let ids = || vec![slice.run.tenant.text().into(), slice.run.id.text().into()];
     match &event.what {
         What::SignalReceived { name, number, signal_id, payload } => {

@@ -53,7 +53,8 @@ pub(crate) fn page(tenant: &TenantId, filter: &Filter, after: Option<&Place>, li
         add("t.worker_id =", worker.as_str().into());
     }
     if !filter.statuses.is_empty() {
-        let words: Vec<String> = filter.statuses.iter().map(|status| format!("'{}'", status.word())).collect();
+        let words: Vec<String> =
+            filter.statuses.iter().map(|status| format!("'{}'", status.word())).collect();
         conditions += &format!(" AND t.status IN ({})", words.join(", "));
     }
     params.push(limit.into());
@@ -86,11 +87,7 @@ fn walk(filter: &Filter, after: Option<&Place>, params: &mut Vec<Cell>) -> Strin
 pub(crate) fn read(mut row: Row) -> Result<ListedTask, StoreError> {
     let rest = row.split_off(2.min(row.len()));
     let mut c = Columns::of(row, "tasks");
-    Ok(ListedTask {
-        run: RunId::trusted(c.text()?),
-        version: c.text()?.to_string(),
-        row: rest,
-    })
+    Ok(ListedTask { run: RunId::trusted(c.text()?), version: c.text()?.to_string(), row: rest })
 }
 
 /// Reads a row of the second statement of [`page`].
@@ -120,6 +117,7 @@ pub(crate) fn counts(tenant: &TenantId) -> Statement {
 pub(crate) fn read_counts(row: Row) -> Result<(u32, Vec<u64>), StoreError> {
     let mut c = Columns::of(row, "runs");
     let runs = c.small()?;
-    let sums: Result<Vec<u64>, StoreError> = (0..=TaskStatus::ALL.len()).map(|_| Ok(c.int()? as u64)).collect();
+    let sums: Result<Vec<u64>, StoreError> =
+        (0..=TaskStatus::ALL.len()).map(|_| Ok(c.int()? as u64)).collect();
     Ok((runs, sums?))
 }

@@ -72,7 +72,10 @@ impl RowKey {
     /// The instance in the run's version of the workflow.
     pub(crate) fn key(&self, workflow: &Workflow) -> Result<Key, StoreError> {
         let task = workflow.index(&self.task).ok_or_else(|| {
-            StoreError::Corrupt(format!("table tasks: version {} has no task {:?}", workflow.version, self.task))
+            StoreError::Corrupt(format!(
+                "table tasks: version {} has no task {:?}",
+                workflow.version, self.task
+            ))
         })?;
         Ok(Key { task, index: self.index })
     }
@@ -91,8 +94,18 @@ pub(crate) fn read_instance(row: Row) -> Result<(RowKey, Instance), StoreError> 
     let since = c.time_or_null()?;
     let (ready_at, started_at, finished_at) = (c.time_or_null()?, c.time_or_null()?, c.time_or_null()?);
     let phase = read_phase(c, &status, detail.as_deref(), lease, since)?;
-    let instance =
-        Instance { phase, unmet, attempt, attempts_before, input, output, failure, ready_at, started_at, finished_at };
+    let instance = Instance {
+        phase,
+        unmet,
+        attempt,
+        attempts_before,
+        input,
+        output,
+        failure,
+        ready_at,
+        started_at,
+        finished_at,
+    };
     Ok((key, instance))
 }
 

@@ -10,8 +10,7 @@ use super::tasks::RowKey;
 
 /// The runs whose own timer is due, the longest due first.
 pub(crate) fn due_runs(tenant: &TenantId, now: Timestamp, limit: u32) -> Statement {
-    const SQL: &str =
-        "SELECT id FROM runs WHERE tenant = ?1 AND wake_at <= ?2 ORDER BY wake_at LIMIT ?3";
+    const SQL: &str = "SELECT id FROM runs WHERE tenant = ?1 AND wake_at <= ?2 ORDER BY wake_at LIMIT ?3";
     Statement::new(SQL, vec![tenant.text().into(), now.into(), limit.into()])
 }
 
@@ -25,7 +24,8 @@ pub(crate) fn due_tasks(tenant: &TenantId, now: Timestamp, limit: u32) -> Statem
 /// The earliest timers of a tenant, of runs and of instances: two statements of one cell each.
 pub(crate) fn next(tenant: &TenantId) -> [Statement; 2] {
     const RUNS: &str = "SELECT min(wake_at) FROM runs WHERE tenant = ?1 AND wake_at IS NOT NULL";
-    const TASKS: &str = "SELECT min(wake_at) FROM tasks WHERE tenant = ?1 AND wake_at IS NOT NULL AND parked = 0";
+    const TASKS: &str =
+        "SELECT min(wake_at) FROM tasks WHERE tenant = ?1 AND wake_at IS NOT NULL AND parked = 0";
     [RUNS, TASKS].map(|sql| Statement::new(sql, vec![tenant.text().into()]))
 }
 

@@ -44,11 +44,6 @@ pub(super) fn name(text: &str) -> String {
     format!("`{}`", cut(text))
 }
 
-/// The names in back-ticks, with commas.
-pub(super) fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
-    all.map(name).collect::<Vec<_>>().join(", ")
-}
-
 /// "expected a, b or c, found string \"d\"", with the nearest of the expected texts where one is near.
 pub(super) fn mismatch(expected: &[String], instance: &Value) -> String {
     let mut message = format!("expected {}, found {}", any_of(expected), found(instance));
