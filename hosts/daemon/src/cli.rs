@@ -171,8 +171,8 @@ pub(crate) struct WorkerArgs {
     /// How long the server waits for a heartbeat before it gives a task to somebody else, 1s to 1h
     #[arg(long, value_name = "DURATION", default_value = "30s", env = "SELVEDGE_LEASE_TTL", value_parser = lease_ttl)]
     pub(crate) lease_ttl: Duration,
-    /// How long a command may take to end after SIGTERM, before SIGKILL
-    #[arg(long, value_name = "DURATION", default_value = "10s", env = "SELVEDGE_KILL_GRACE")]
+    /// How long a command may take to end after SIGTERM, before SIGKILL; a task's own shorter grace counts
+    #[arg(long, value_name = "DURATION", default_value = "30s", env = "SELVEDGE_KILL_GRACE")]
     pub(crate) kill_grace: Duration,
     /// How long tasks may take to finish once the worker is asked to stop; then they are given back
     #[arg(long, value_name = "DURATION", default_value = "30s", env = "SELVEDGE_SHUTDOWN_GRACE")]

@@ -15,12 +15,14 @@ const PAGES_MAX: usize = 20;
 /// One event of a run's history.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Event {
-    cursor: String,
+    seq: u64,
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) at: String,
     #[serde(default)]
     pub(crate) task: Option<String>,
+    #[serde(default)]
+    index: Option<u64>,
     #[serde(default)]
     pub(crate) attempt: Option<u64>,
     #[serde(default)]
@@ -31,7 +33,9 @@ pub(crate) struct Event {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Chunk {
     cursor: String,
-    pub(crate) task: String,
+    task: String,
+    #[serde(default)]
+    index: Option<u64>,
     pub(crate) stream: String,
     pub(crate) text: String,
 }
@@ -45,34 +49,46 @@ struct Page<T> {
 
 /// Something that stands in a feed.
 trait Item: DeserializeOwned {
-    fn cursor(&self) -> &str;
+    /// Its place, as the parameter `after` names it.
+    fn place(&self) -> String;
 }
 
 impl Item for Event {
-    fn cursor(&self) -> &str {
-        &self.cursor
+    fn place(&self) -> String {
+        self.seq.to_string()
     }
 }
 
 impl Item for Chunk {
-    fn cursor(&self) -> &str {
-        &self.cursor
+    fn place(&self) -> String {
+        self.cursor.clone()
+    }
+}
+
+/// A task instance as people name it.
+fn instance(task: &str, index: Option<u64>) -> String {
+    match index {
+        Some(index) => format!("{task}[{index}]"),
+        None => task.to_owned(),
     }
 }
 
 impl Event {
     /// The task instance that the event is about, with its index.
     pub(crate) fn instance(&self) -> Option<String> {
-        let task = self.task.as_ref()?;
-        Some(match self.data.get("index").and_then(Value::as_u64) {
-            Some(index) if !task.ends_with(']') => format!("{task}[{index}]"),
-            _ => task.clone(),
-        })
+        Some(instance(self.task.as_ref()?, self.index))
     }
 
     /// When it happened, by the server's clock.
     pub(crate) fn time(&self) -> Option<Timestamp> {
         self.at.parse().ok()
+    }
+}
+
+impl Chunk {
+    /// The task instance that wrote it, with its index.
+    pub(crate) fn instance(&self) -> String {
+        instance(&self.task, self.index)
     }
 }
 
@@ -83,14 +99,15 @@ pub(crate) struct Follower<'a> {
     run: &'a str,
     /// Only what this task wrote.
     task: Option<&'a str>,
-    events_cursor: Option<String>,
-    logs_cursor: Option<String>,
+    /// The last event and the last chunk that were returned.
+    event: Option<String>,
+    chunk: Option<String>,
 }
 
 impl<'a> Follower<'a> {
     /// From the beginning.
     pub(crate) fn new(client: &'a Client, run: &'a str, task: Option<&'a str>) -> Self {
-        Self { client, run, task, events_cursor: None, logs_cursor: None }
+        Self { client, run, task, event: None, chunk: None }
     }
 
     /// The run as it is now.
@@ -100,45 +117,42 @@ impl<'a> Follower<'a> {
 
     /// What happened since the last call.
     pub(crate) async fn events(&mut self) -> Result<Vec<Event>, ClientError> {
-        let segments = ["runs", self.run, "events"];
-        read_on(self.client, &segments, &mut self.events_cursor).await
+        let call = || Call::get(&["runs", self.run, "events"]).query("sort", "seq");
+        read_on(self.client, call, &mut self.event).await
     }
 
     /// What was written since the last call.
     pub(crate) async fn logs(&mut self) -> Result<Vec<Chunk>, ClientError> {
-        let segments = match self.task {
-            Some(task) => vec!["runs", self.run, "tasks", task, "logs"],
-            None => vec!["runs", self.run, "logs"],
+        let call = || match self.task {
+            Some(task) => Call::get(&["runs", self.run, "tasks", task, "logs"]),
+            None => Call::get(&["runs", self.run, "logs"]),
         };
-        read_on(self.client, &segments, &mut self.logs_cursor).await
+        read_on(self.client, call, &mut self.chunk).await
     }
 }
 
-/// Reads on after the cursor, to the end of the feed or as far as one showing should take. The cursor moves
-/// only over what is returned.
+/// Reads on after the last item, to the end of the feed or as far as one showing should take. The last item
+/// moves only over what is returned.
 async fn read_on<T: Item>(
     client: &Client,
-    segments: &[&str],
-    cursor: &mut Option<String>,
+    call: impl Fn() -> Call<'static>,
+    last: &mut Option<String>,
 ) -> Result<Vec<T>, ClientError> {
     let mut items: Vec<T> = Vec::new();
-    let mut after = cursor.clone();
+    let mut after = last.clone();
     for _ in 0..PAGES_MAX {
-        let mut call = Call::get(segments).query("limit", PAGE_ITEMS);
+        let mut call = call().query("limit", PAGE_ITEMS);
         if let Some(after) = &after {
-            call = call.query("cursor", after);
+            call = call.query("after", after);
         }
         let page: Page<T> = read(client, client.send(call).await?)?;
         items.extend(page.items);
-        if let Some(last) = items.last() {
-            after = Some(last.cursor().to_owned());
-        }
-        match page.next_cursor {
-            Some(next) => after = Some(next),
-            None => break,
+        after = items.last().map(Item::place).or(after);
+        if page.next_cursor.is_none() {
+            break;
         }
     }
-    *cursor = after;
+    *last = after;
     Ok(items)
 }
 
@@ -165,16 +179,17 @@ mod tests {
 
     #[test]
     fn events_name_their_instance() {
-        for (task, data, instance) in [
-            (json!("a"), json!({}), Some("a")),
-            (json!("a"), json!({"index": 2}), Some("a[2]")),
-            (json!("a[2]"), json!({"index": 2}), Some("a[2]")),
-            (json!(null), json!({}), None),
+        for (task, index, instance) in [
+            (json!("a"), json!(null), Some("a")),
+            (json!("a"), json!(2), Some("a[2]")),
+            (json!(null), json!(null), None),
         ] {
-            let event: Event = serde_json::from_value(json!({"cursor": "1", "run_id": "r", "seq": 1,
-                "type": "task_ready", "at": "2030-01-01T00:00:00.000Z", "task": task, "attempt": null, "data": data}))
+            let event: Event = serde_json::from_value(json!({"cursor": "7", "run_id": "r", "seq": 1,
+                "type": "task_ready", "at": "2030-01-01T00:00:00.000Z", "task": task, "index": index,
+                "attempt": null, "data": {}}))
             .expect("an event");
             assert_eq!(event.instance().as_deref(), instance);
+            assert_eq!(event.place(), "1");
             assert!(event.time().is_some());
         }
     }

@@ -23,8 +23,12 @@ mod stop;
 mod terminal;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+
+/// How long the process waits at its end for its own tasks to be dropped.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
@@ -37,7 +41,7 @@ fn main() -> ExitCode {
         }
     };
     let exit = runtime.block_on(cmd::run(cli.command));
-    // Whatever still runs on the blocking pool (a read of standard input) must not hold the process back.
-    runtime.shutdown_background();
+    // Dropping what still runs kills the commands of a worker; nothing else may hold the process back.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     exit.into()
 }

@@ -149,12 +149,13 @@ impl Progress {
     }
 
     fn chunk_lines(&mut self, chunk: &Chunk, lines: &mut Vec<String>) {
-        let key = (chunk.task.clone(), chunk.stream.clone());
+        let task = chunk.instance();
+        let key = (task.clone(), chunk.stream.clone());
         let mut text = self.partial.remove(&key).unwrap_or_default();
         text.push_str(&chunk.text);
         let mut rest = text.as_str();
         while let Some((line, after)) = rest.split_once('\n') {
-            lines.push(self.log_line(&chunk.task, &chunk.stream, line));
+            lines.push(self.log_line(&task, &chunk.stream, line));
             rest = after;
         }
         if !rest.is_empty() {
@@ -212,7 +213,7 @@ mod tests {
     fn event(kind: &str, task: Option<&str>, at: u32, data: Value) -> Event {
         let at = format!("2030-01-01T00:00:{at:02}.000Z");
         serde_json::from_value(
-            json!({"cursor": "1", "type": kind, "at": at, "task": task, "attempt": 1, "data": data}),
+            json!({"seq": 1, "type": kind, "at": at, "task": task, "attempt": 1, "data": data}),
         )
         .expect("an event")
     }

@@ -4,7 +4,6 @@ mod workflows;
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::config::{Access, Config, DatabasePlace};
-use crate::inprocess::{OpenError, Server};
+use crate::inprocess::Server;
 use crate::listener::{self, Handler, Upload};
 use crate::platform::{self, DaemonPlatform};
 use crate::stop::{Phase, Stop};
@@ -44,9 +43,12 @@ pub(crate) enum StartError {
     /// Another program listens there.
     #[error("port {port} is taken by another program ({bind}): pass --bind 127.0.0.1:0 for a free port")]
     Taken { bind: String, port: u16 },
-    /// The database cannot be used.
+    /// The database cannot be had; the driver names it.
+    #[error(transparent)]
+    Driver(#[from] selvedge_libsql::OpenError),
+    /// The database is there and cannot be used.
     #[error("{place}: {cause}")]
-    Database { place: String, cause: OpenError },
+    Database { place: String, cause: selvedge::OpenError },
     /// Documents that are to be saved at start have faults, or cannot be read.
     #[error("{}", .0.join("\n"))]
     Workflows(Vec<String>),
@@ -119,18 +121,12 @@ async fn open(config: &Config) -> Result<Server, StartError> {
         http_concurrency: config.http_concurrency,
         ..Settings::default()
     };
-    let opened = async {
-        let database = match &config.database {
-            DatabasePlace::Memory => Local::memory()?,
-            DatabasePlace::File(path) => open_file(path)?,
-        };
-        Ok(App::open(database, DaemonPlatform::default(), settings).await?)
+    let database = match &config.database {
+        DatabasePlace::Memory => Local::memory()?,
+        DatabasePlace::File(path) => Local::open(path, Default::default())?,
     };
-    opened.await.map_err(|cause| StartError::Database { place: place(&config.database), cause })
-}
-
-fn open_file(path: &Path) -> Result<Local, selvedge_libsql::OpenError> {
-    Local::open(path, selvedge_libsql::Options::default())
+    let opened = App::open(database, DaemonPlatform::default(), settings).await;
+    opened.map_err(|cause| StartError::Database { place: place(&config.database), cause })
 }
 
 struct Api(Arc<Server>);
@@ -153,7 +149,9 @@ async fn run(server: Arc<Server>, listener: TcpListener, config: Config, stop: S
     // From here on long polls end with what they have, so that connections can.
     server.close().await;
     let open = connections.len();
-    tracing::info!("stopping: {open} connections may take {} to finish", config.shutdown_grace);
+    if open > 0 {
+        tracing::info!("stopping: {open} connections may take {} to finish", config.shutdown_grace);
+    }
     let finished = async { while connections.join_next().await.is_some() {} };
     tokio::select! {
         () = finished => tracing::info!("stopped"),

@@ -54,11 +54,6 @@ impl Stopper {
 }
 
 impl Stop {
-    /// The phase now.
-    pub(crate) fn phase(&self) -> Phase {
-        *self.0.borrow()
-    }
-
     /// Comes back once the phase is this one or a later one.
     pub(crate) async fn reached(&self, phase: Phase) {
         // An error says that the stopper is gone, which counts as the last phase.
@@ -95,10 +90,10 @@ mod tests {
     #[tokio::test]
     async fn phases_only_grow() {
         let (stopper, stop) = channel();
-        assert_eq!(stop.phase(), Phase::Running);
+        assert_eq!(*stop.0.borrow(), Phase::Running);
         stopper.move_to(Phase::Cut);
         stopper.move_to(Phase::Stopping);
-        assert_eq!(stop.phase(), Phase::Cut);
+        assert_eq!(*stop.0.borrow(), Phase::Cut);
         stop.reached(Phase::Stopping).await;
     }
 

@@ -1,15 +1,12 @@
 //! `selvedge cancel RUN`.
 
-use serde_json::json;
-
 use super::{CommandError, Exit, text};
 use crate::cli::CancelArgs;
 use crate::client::Call;
 use crate::terminal;
 
 pub(super) async fn run(args: CancelArgs) -> Result<Exit, CommandError> {
-    let body = json!({});
-    let mut call = Call::post(&["runs", &args.run, "cancel"]).body(&body);
+    let mut call = Call::post(&["runs", &args.run, "cancel"]);
     if args.force {
         call = call.query("force", true);
     }

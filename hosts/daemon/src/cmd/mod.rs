@@ -20,6 +20,7 @@ use crate::cli::{Command, ServerArgs};
 use crate::client::{Client, ClientError, Problem};
 use crate::document::{Document, DocumentError};
 use crate::serve::StartError;
+use crate::stop::Signals;
 use crate::terminal::{self, Colour, Paint};
 
 /// How a command ended. The numbers are part of the interface.
@@ -127,6 +128,11 @@ pub(crate) fn placed(problem: &Problem, document: &Document, prefix: &str) -> Co
 /// The server that the arguments and the environment name.
 fn client(args: &ServerArgs) -> Result<Client, ClientError> {
     Client::new(&args.address(std::env::var_os(crate::cli::SERVER_ENV)))
+}
+
+/// From here on SIGTERM and SIGINT are the command's own business.
+fn signals() -> Result<Signals, CommandError> {
+    Signals::new().map_err(|fault| CommandError::Machine(format!("signals cannot be caught: {fault}")))
 }
 
 /// JSON for people and programs: indented, one final newline.

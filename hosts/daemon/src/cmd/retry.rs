@@ -1,15 +1,12 @@
 //! `selvedge retry RUN`.
 
-use serde_json::json;
-
 use super::{CommandError, Exit, text};
 use crate::cli::RetryArgs;
 use crate::client::Call;
 use crate::terminal;
 
 pub(super) async fn run(args: RetryArgs) -> Result<Exit, CommandError> {
-    let body = json!({});
-    let call = Call::post(&["runs", &args.run, "retry"]).body(&body);
+    let call = Call::post(&["runs", &args.run, "retry"]);
     let run = super::client(&args.server)?.send(call).await?;
     terminal::out(&format!("run {} is {}", args.run, text(&run, "/status")));
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use super::{CommandError, Exit};
 use crate::cli::WorkerArgs;
 use crate::config::LogFormat;
-use crate::stop::{self, Phase, Signals};
+use crate::stop::{self, Phase};
 use crate::{telemetry, worker};
 
 pub(super) async fn run(args: WorkerArgs) -> Result<Exit, CommandError> {
@@ -19,8 +19,7 @@ pub(super) async fn run(args: WorkerArgs) -> Result<Exit, CommandError> {
         shutdown_grace: args.shutdown_grace.into(),
     };
     let (stopper, stop) = stop::channel();
-    let mut signals = Signals::new()
-        .map_err(|fault| CommandError::Machine(format!("signals cannot be caught: {fault}")))?;
+    let mut signals = super::signals()?;
     let impatience = async {
         signals.next().await;
         stopper.move_to(Phase::Stopping);

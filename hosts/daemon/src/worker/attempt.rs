@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use selvedge::time::Timestamp;
+use selvedge::time::{self, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -43,6 +43,8 @@ pub(super) struct Claimed {
     deadline: Option<String>,
     #[serde(default)]
     lease_expires_at: Option<String>,
+    #[serde(default)]
+    grace: Option<String>,
 }
 
 /// Why a command that runs is stopped.
@@ -88,7 +90,8 @@ async fn perform(settings: &Settings, claimed: &Claimed, held: &Held, stop: &Sto
         Err(fault) => return failed("spawn", fault, Again::Futile),
     };
     let time = claimed.time_left(settings.lease_ttl);
-    let watched = watch(settings, held, stop, time, process, pipes).await;
+    let grace = claimed.grace(settings.kill_grace);
+    let watched = watch(settings, held, stop, (time, grace), process, pipes).await;
     let (status, cause, stdout, stderr) = match watched {
         Ok(watched) => watched,
         Err(fault) => return failed("worker", format!("the command was lost: {fault}"), Again::Worthwhile),
@@ -111,7 +114,7 @@ async fn watch(
     settings: &Settings,
     held: &Held,
     stop: &Stop,
-    time: Option<Duration>,
+    (time, grace): (Option<Duration>, Duration),
     mut process: Process,
     pipes: Pipes,
 ) -> std::io::Result<Watched> {
@@ -124,7 +127,7 @@ async fn watch(
             () = elapsed(time) => Cause::TimedOut,
             () = stop.reached(Phase::Cut) => Cause::Shutdown,
         };
-        Ok((process.stop(settings.kill_grace).await?, Some(cause)))
+        Ok((process.stop(grace).await?, Some(cause)))
     };
     let streams = async {
         let sender_too = sender.clone();
@@ -174,9 +177,15 @@ impl Claimed {
     /// The task instance as paths and people name it.
     fn name(&self) -> String {
         match self.index {
-            Some(index) if !self.task.ends_with(']') => format!("{}[{index}]", self.task),
-            _ => self.task.clone(),
+            Some(index) => format!("{}[{index}]", self.task),
+            None => self.task.clone(),
         }
+    }
+
+    /// Between SIGTERM and SIGKILL: the task's own grace, but not longer than the worker's.
+    fn grace(&self, longest: Duration) -> Duration {
+        let own = self.grace.as_deref().and_then(|text| text.parse::<time::Duration>().ok());
+        own.map_or(longest, |own| Duration::from(own).min(longest))
     }
 
     /// How long the attempt may take, reckoned with the server's clock alone: the lease was granted one ttl
@@ -236,9 +245,7 @@ mod tests {
 
     #[test]
     fn instances_are_named_with_their_index() {
-        for (more, name) in
-            [(json!({}), "t"), (json!({"index": 3}), "t[3]"), (json!({"index": 3, "task": "t[3]"}), "t[3]")]
-        {
+        for (more, name) in [(json!({}), "t"), (json!({"index": 3}), "t[3]")] {
             assert_eq!(claimed(more).name(), name);
         }
     }
@@ -254,6 +261,14 @@ mod tests {
         ] {
             let claimed = claimed(json!({"deadline": deadline, "lease_expires_at": expires}));
             assert_eq!(claimed.time_left(ttl), left.map(Duration::from_secs), "{deadline}");
+        }
+    }
+
+    #[test]
+    fn the_shorter_grace_counts() {
+        for (grace, seconds) in [(json!("5s"), 5), (json!("1h"), 30), (json!(null), 30)] {
+            let claimed = claimed(json!({ "grace": grace }));
+            assert_eq!(claimed.grace(Duration::from_secs(30)), Duration::from_secs(seconds), "{grace}");
         }
     }
 

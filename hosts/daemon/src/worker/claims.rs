@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::attempt::{self, Claimed};
 use super::backoff::Backoff;
@@ -17,6 +17,8 @@ use crate::stop::{self, Phase, Stop, Stopper};
 
 /// How long a claim waits at the server for a task.
 const CLAIM_WAIT: Duration = Duration::from_secs(20);
+/// The pause after a server that was to wait gave nothing at once, as one does that is shutting down.
+const EMPTY_PAUSE: Duration = Duration::from_secs(1);
 /// A third of the time after which an unseen worker counts as offline.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -32,7 +34,7 @@ struct Granted {
     tasks: Vec<Claimed>,
 }
 
-/// Claims and runs tasks until the stop. `Stopping` claims no more and lets tasks finish for the grace;
+/// Claims and runs tasks until the stop, or until the server has drained the worker. `Stopping` claims no more and lets tasks finish for the grace;
 /// `Cut`, or the end of the grace, stops what runs and gives it back. Dropping this kills what runs.
 ///
 /// # Errors
@@ -45,7 +47,7 @@ pub(crate) async fn work(settings: Settings, stop: Stop) -> Result<(), ClientErr
     let claiming = claim_all(&settings, &attempts_stop, &mut attempts);
     let result = tokio::select! {
         result = claiming => result,
-        fault = heartbeats(&settings) => Err(fault),
+        result = heartbeats(&settings) => result,
         () = stop.reached(Phase::Stopping) => Ok(()),
     };
     finish(&settings, attempts, &stopper, &stop).await;
@@ -64,7 +66,12 @@ async fn claim_all(
         while attempts.try_join_next().is_some() {}
         let claim = Claim { claim_id: fresh_id(), max_tasks: 1 + slots.available_permits() };
         drop(free);
-        for claimed in claim.answer(settings).await?.tasks {
+        let asked = Instant::now();
+        let granted = claim.answer(settings).await?.tasks;
+        if granted.is_empty() && asked.elapsed() < EMPTY_PAUSE {
+            sleep(EMPTY_PAUSE).await;
+        }
+        for claimed in granted {
             // The server may grant what an earlier claim of the same id did, but never more than asked.
             let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
             let (settings, stop) = (settings.clone(), stop.clone());
@@ -125,15 +132,20 @@ async fn register(settings: &Settings) -> Result<(), ClientError> {
     Ok(())
 }
 
-/// Says that the worker is there, also while it is too busy to claim. Comes back only with a refusal.
-async fn heartbeats(settings: &Settings) -> ClientError {
-    let body = json!({});
+/// Says that the worker is there, also while it is too busy to claim. Comes back when the server wants the
+/// worker no more.
+async fn heartbeats(settings: &Settings) -> Result<(), ClientError> {
     loop {
         sleep(HEARTBEAT_INTERVAL).await;
-        let call = Call::post(&["workers", &settings.worker_id, "heartbeat"]).body(&body);
+        let call = Call::post(&["workers", &settings.worker_id, "heartbeat"]);
         match settings.client.send(call).await {
-            // The claims find out for themselves, and register again.
-            Err(fault) if fault.prospect() == Prospect::Never && fault.status() != Some(404) => return fault,
+            Ok(worker) if worker.get("status").and_then(Value::as_str) == Some("draining") => {
+                tracing::info!("the server drains this worker");
+                return Ok(());
+            }
+            // The server has another database than before.
+            Err(fault) if fault.status() == Some(404) => register(settings).await?,
+            Err(fault) if fault.prospect() == Prospect::Never => return Err(fault),
             Ok(_) | Err(_) => {}
         }
     }

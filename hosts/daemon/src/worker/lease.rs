@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -11,6 +11,8 @@ use crate::client::{Call, Client, ClientError, Prospect};
 
 /// Heartbeats go out at this share of the ttl, or up to a quarter of that earlier.
 const BEAT_SHARE: u32 = 3;
+/// Beats come at least this often, because they bring the wish to stop.
+const BEAT_INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// Beats that found no server are repeated at this share of the ttl.
 const RETRY_SHARE: u32 = 10;
 
@@ -88,13 +90,12 @@ impl Held {
     }
 
     async fn beat(&self, client: &Client) -> Result<Value, ClientError> {
-        let body = json!({});
-        let call = Call::post(&["leases", &self.lease_id, "heartbeat"]).body(&body);
+        let call = Call::post(&["leases", &self.lease_id, "heartbeat"]);
         client.send(call.within(self.ttl / BEAT_SHARE)).await
     }
 
     fn beat_pause(&self) -> Duration {
-        (self.ttl / BEAT_SHARE).mul_f64(1.0 - share() / 4.0)
+        (self.ttl / BEAT_SHARE).min(BEAT_INTERVAL_MAX).mul_f64(1.0 - share() / 4.0)
     }
 
     fn grow(&self, wish: Wish) {
@@ -126,10 +127,15 @@ mod tests {
 
     #[test]
     fn beats_come_in_time() {
-        let held = Held::new("l".into(), Duration::from_secs(30));
-        for _ in 0..100 {
-            let pause = held.beat_pause();
-            assert!(pause <= Duration::from_secs(10) && pause >= Duration::from_millis(7499), "{pause:?}");
+        for (ttl_secs, longest_millis) in [(3, 1000), (30, 5000), (3600, 5000)] {
+            let held = Held::new("l".into(), Duration::from_secs(ttl_secs));
+            for _ in 0..100 {
+                let pause = held.beat_pause().as_millis();
+                assert!(
+                    (longest_millis * 3 / 4 - 1..=longest_millis).contains(&pause),
+                    "{ttl_secs} s: {pause} ms"
+                );
+            }
         }
     }
 

@@ -20,6 +20,8 @@ use crate::platform;
 const BATCH_AGE_MAX: Duration = Duration::from_millis(200);
 /// How much text is sent at once, unless a single piece is longer.
 const BATCH_BYTES_MAX: usize = 32 << 10;
+/// How many chunks are sent at once; servers take 1000.
+const BATCH_CHUNKS_MAX: usize = 500;
 /// How many pieces may wait before the command has to.
 pub(super) const BACKLOG_PIECES_MAX: usize = 64;
 
@@ -67,7 +69,7 @@ impl Batch {
     }
 
     fn is_full(&self) -> bool {
-        self.bytes >= BATCH_BYTES_MAX
+        self.bytes >= BATCH_BYTES_MAX || self.pieces.len() >= BATCH_CHUNKS_MAX
     }
 
     /// The call's body, its chunks numbered from `seq` on; `seq` moves on.

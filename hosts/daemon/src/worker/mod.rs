@@ -16,6 +16,8 @@ mod logs;
 mod outcome;
 mod output;
 mod process;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

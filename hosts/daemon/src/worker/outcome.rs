@@ -14,6 +14,9 @@ use crate::client::{Call, Client, Prospect};
 /// The shell's own words for "found, but may not be run" and "not found".
 const SHELL_CANNOT_RUN: [i32; 2] = [126, 127];
 
+/// A message may hold what a user wrote, and servers take 4096 bytes of it.
+const MESSAGE_CHARS_MAX: usize = 1000;
+
 /// What is reported.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
@@ -118,7 +121,8 @@ impl Ended<'_> {
 impl Failure {
     /// A failure of something that never ran.
     pub(super) fn unstarted(code: &'static str, message: impl ToString, again: Again) -> Self {
-        Self { code, message: message.to_string(), details: Value::Null, again }
+        let message = message.to_string().chars().take(MESSAGE_CHARS_MAX).collect();
+        Self { code, message, details: Value::Null, again }
     }
 }
 
@@ -135,7 +139,10 @@ impl Outcome {
         let (action, body) = self.call();
         let mut backoff = Backoff::default();
         loop {
-            let call = Call::post(&["leases", held.lease_id(), action]).body(&body);
+            let mut call = Call::post(&["leases", held.lease_id(), action]);
+            if let Some(body) = &body {
+                call = call.body(body);
+            }
             let Err(fault) = client.send(call).await else { return };
             match (fault.prospect(), fault.status(), self) {
                 (Prospect::Later, ..) => backoff.pause(fault.retry_after()).await,
@@ -150,17 +157,18 @@ impl Outcome {
         }
     }
 
-    fn call(&self) -> (&'static str, Value) {
+    fn call(&self) -> (&'static str, Option<Value>) {
         match self {
-            Outcome::Complete(output) => ("complete", json!({ "output": output })),
+            Outcome::Complete(output) => ("complete", Some(json!({ "output": output }))),
             Outcome::Fail(Failure { code, message, details, again }) => {
                 let mut error = json!({ "message": message, "code": code });
                 if !details.is_null() {
                     error["details"] = details.clone();
                 }
-                ("fail", json!({ "error": error, "retryable": *again == Again::Worthwhile }))
+                let retryable = *again == Again::Worthwhile;
+                ("fail", Some(json!({ "error": error, "retryable": retryable })))
             }
-            Outcome::Release => ("release", json!({})),
+            Outcome::Release => ("release", None),
         }
     }
 }
@@ -183,7 +191,7 @@ mod tests {
     async fn judged(wait_status: i32, stdout: &str, stderr: &str, program: &Program, parse: Parse) -> Value {
         let (stdout, stderr) = (capture(stdout).await, capture(stderr).await);
         let status = ExitStatus::from_raw(wait_status);
-        Ended { status, stdout: &stdout, stderr: &stderr }.judge(program, parse).call().1
+        Ended { status, stdout: &stdout, stderr: &stderr }.judge(program, parse).call().1.expect("a body")
     }
 
     #[tokio::test]

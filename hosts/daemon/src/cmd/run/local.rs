@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::super::{CommandError, Exit};
+use super::super::{CommandError, Exit, signals};
 use super::{Existing, follow, start};
 use crate::cli::RunArgs;
 use crate::client::Client;
@@ -15,7 +15,8 @@ use crate::document::Document;
 use crate::stop::{self, Phase};
 use crate::{serve, telemetry, terminal, worker};
 
-const LEASE_TTL: Duration = Duration::from_secs(30);
+/// Short, so that after a crash of this process the next one need not wait long for its tasks.
+const LEASE_TTL: Duration = Duration::from_secs(10);
 const KILL_GRACE: Duration = Duration::from_secs(10);
 const SHUTDOWN_GRACE: selvedge::time::Duration = selvedge::time::Duration::from_secs(5);
 
@@ -23,20 +24,28 @@ pub(super) async fn run(args: &RunArgs, document: &Document, request: &Value) ->
     // What tasks write is shown by the run; of the parts in this process only trouble is.
     telemetry::start(LogFormat::Text, tracing::Level::WARN);
     let place = Place::new(args.database.as_deref())?;
-    let (stopper, stop) = stop::channel();
-    let server = serve::start(&config(place.path.clone()), stop.clone()).await?;
+    let (server_stopper, server_stop) = stop::channel();
+    let server = serve::start(&config(place.path.clone()), server_stop).await?;
     let client = Client::new(&server.url)?;
     warn_of_strange_queues(args, document);
-    let mut work = tokio::spawn(worker::work(settings(args, &client), stop));
+    let (worker_stopper, worker_stop) = stop::channel();
+    let mut work = tokio::spawn(worker::work(settings(args, &client), worker_stop));
     let result = tokio::select! {
         result = to_end(args, &client, document, request) => result,
         ended = &mut work => Err(worker_error(ended)),
     };
     // What still runs now belongs to a run that was left: it is stopped and given back.
-    stopper.move_to(Phase::Cut);
+    worker_stopper.move_to(Phase::Cut);
     if !work.is_finished() {
-        let _ = work.await;
+        let mut signals = signals()?;
+        tokio::select! {
+            _ = &mut work => {}
+            // Dropping the work kills its commands.
+            () = signals.next() => work.abort(),
+        }
     }
+    drop(client);
+    server_stopper.move_to(Phase::Stopping);
     server.ended().await;
     result
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::super::CommandError;
+use super::super::{CommandError, signals};
 use crate::client::{Call, Client, ClientError, Prospect};
 use crate::follow::{Follower, is_over};
 use crate::progress::{Progress, Style};
-use crate::stop::Signals;
 
 /// How often the server is asked what is new.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -34,8 +33,7 @@ pub(super) async fn to_end(
     document: &Value,
     style: Style,
 ) -> Result<Watched, CommandError> {
-    let mut signals = Signals::new()
-        .map_err(|fault| CommandError::Machine(format!("signals cannot be caught: {fault}")))?;
+    let mut signals = signals()?;
     let mut watch = Watch {
         follower: Follower::new(client, run, None),
         progress: Progress::new(style, run, document),
@@ -43,15 +41,15 @@ pub(super) async fn to_end(
         silent_since: None,
     };
     tokio::select! {
-        run = watch.to_end() => return run.map(Watched::Over),
+        run = watch.follow() => return run.map(Watched::Over),
         () = signals.next() => {}
     }
     watch.progress.say(&format!("cancelling run {run}; interrupt again to leave it to itself"));
     let cancelled = async {
-        if let Err(fault) = client.send(Call::post(&["runs", run, "cancel"]).body(&json!({}))).await {
+        if let Err(fault) = client.send(Call::post(&["runs", run, "cancel"])).await {
             watch.progress.say(&format!("the run could not be cancelled: {fault}"));
         }
-        watch.to_end().await
+        watch.follow().await
     };
     tokio::select! {
         run = cancelled => run.map(Watched::Over),
@@ -69,7 +67,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    async fn to_end(&mut self) -> Result<Value, CommandError> {
+    async fn follow(&mut self) -> Result<Value, CommandError> {
         loop {
             match self.look().await {
                 Ok(Some(run)) => {
