@@ -8,8 +8,8 @@ use selvedge::time::{self, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
 
 use super::Settings;
 use super::command::Command;
@@ -23,8 +23,6 @@ use crate::stop::{Phase, Stop};
 
 /// The longest text that is put into an environment variable; the system's own limit is 128 KiB.
 const VARIABLE_BYTES_MAX: usize = 64 << 10;
-/// How long a stream that somebody outside the group still holds open is read after the command's end.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A task as a claim grants it.
 #[derive(Debug, Clone, Deserialize)]
@@ -91,7 +89,7 @@ async fn perform(settings: &Settings, claimed: &Claimed, held: &Held, stop: &Sto
     };
     let time = claimed.time_left(settings.lease_ttl);
     let grace = claimed.grace(settings.kill_grace);
-    let watched = watch(settings, held, stop, (time, grace), process, pipes).await;
+    let watched = watched(settings, held, stop, (time, grace), process, pipes).await;
     let (status, cause, stdout, stderr) = match watched {
         Ok(watched) => watched,
         Err(fault) => return failed("worker", format!("the command was lost: {fault}"), Again::Worthwhile),
@@ -110,7 +108,7 @@ async fn perform(settings: &Settings, claimed: &Claimed, held: &Held, stop: &Sto
 type Watched = (ExitStatus, Option<Cause>, Capture, Capture);
 
 /// Runs the process to its end, its own or ours, while its streams are read and its logs sent.
-async fn watch(
+async fn watched(
     settings: &Settings,
     held: &Held,
     stop: &Stop,
@@ -119,38 +117,39 @@ async fn watch(
     pipes: Pipes,
 ) -> std::io::Result<Watched> {
     let (sender, receiver) = mpsc::channel(BACKLOG_PIECES_MAX);
+    let (stdout_sender, stderr_sender) = (sender.clone(), sender);
     let (mut stdout, mut stderr) = (Capture::default(), Capture::default());
+    let ended = watch::Sender::new(None);
     let end = async {
-        let cause = tokio::select! {
-            status = process.wait() => return std::io::Result::Ok((status?, None)),
-            wish = held.stopped() => if wish == Wish::Lost { Cause::LeaseLost } else { Cause::Cancelled },
-            () = elapsed(time) => Cause::TimedOut,
-            () = stop.reached(Phase::Cut) => Cause::Shutdown,
-        };
-        Ok((process.stop(grace).await?, Some(cause)))
+        let end = end(&mut process, held, stop, time, grace).await;
+        ended.send_replace(Some(Instant::now()));
+        end
     };
-    let streams = async {
-        let sender_too = sender.clone();
-        let pumps = async {
-            tokio::join!(
-                pump(pipes.stdout, Stream::Stdout, sender, &mut stdout),
-                pump(pipes.stderr, Stream::Stderr, sender_too, &mut stderr),
-            )
-        };
-        let mut pumps = std::pin::pin!(pumps);
-        let mut end = std::pin::pin!(end);
-        tokio::select! {
-            ended = &mut end => {
-                // The group is gone. What it wrote is still in the pipes.
-                let _ = timeout(DRAIN_TIMEOUT, pumps).await;
-                ended
-            }
-            _ = &mut pumps => end.await,
-        }
-    };
-    let (ended, ()) = tokio::join!(streams, ship(&settings.client, held, receiver));
-    let (status, cause) = ended?;
+    let (end, (), (), ()) = tokio::join!(
+        end,
+        pump(pipes.stdout, Stream::Stdout, stdout_sender, &mut stdout, ended.subscribe()),
+        pump(pipes.stderr, Stream::Stderr, stderr_sender, &mut stderr, ended.subscribe()),
+        ship(&settings.client, held, receiver),
+    );
+    let (status, cause) = end?;
     Ok((status, cause, stdout, stderr))
+}
+
+/// The end of the command, its own or ours; with the cause if it was ours.
+async fn end(
+    process: &mut Process,
+    held: &Held,
+    stop: &Stop,
+    time: Option<Duration>,
+    grace: Duration,
+) -> std::io::Result<(ExitStatus, Option<Cause>)> {
+    let cause = tokio::select! {
+        status = process.wait() => return Ok((status?, None)),
+        wish = held.stopped() => if wish == Wish::Lost { Cause::LeaseLost } else { Cause::Cancelled },
+        () = elapsed(time) => Cause::TimedOut,
+        () = stop.reached(Phase::Cut) => Cause::Shutdown,
+    };
+    Ok((process.stop(grace).await?, Some(cause)))
 }
 
 async fn elapsed(time: Option<Duration>) {

@@ -175,7 +175,7 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
+    use tokio::sync::{mpsc, watch};
 
     use super::*;
     use crate::worker::logs::Stream;
@@ -184,7 +184,8 @@ mod tests {
     async fn capture(text: &str) -> Capture {
         let (sender, _receiver) = mpsc::channel(100);
         let mut capture = Capture::default();
-        pump(text.as_bytes(), Stream::Stdout, sender, &mut capture).await;
+        let (_running, ended) = watch::channel(None);
+        pump(text.as_bytes(), Stream::Stdout, sender, &mut capture, ended).await;
         capture
     }
 

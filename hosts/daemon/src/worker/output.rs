@@ -1,7 +1,10 @@
 //! What a command writes: decoded where it is cut, kept in part, and passed on as log text.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
 
 use super::logs::{Piece, Stream};
 use crate::platform;
@@ -10,6 +13,8 @@ use crate::platform;
 pub(super) const CAPTURE_BYTES_MAX: usize = 64 << 10;
 /// How much of a line goes into an error's message.
 const LINE_CHARS_MAX: usize = 300;
+/// How long a stream is waited for after its command's end.
+const PATIENCE: Duration = Duration::from_secs(2);
 const READ_BYTES: usize = 16 << 10;
 
 /// Cuts a stream of bytes into text at character boundaries. Bytes that are not UTF-8 become U+FFFD.
@@ -89,18 +94,31 @@ impl Capture {
 }
 
 /// Reads a stream to its end into `capture`, and passes everything on to the logs. When the logs cannot
-/// keep up the command has to wait, as it would for a slow terminal. What was read survives being dropped.
+/// keep up the command has to wait, as it would for a slow terminal.
+///
+/// A process that left the command's group may hold the stream open for ever. So once `ended` says when the
+/// command ended, only [`PATIENCE`] is spent on waiting for more; time spent on the logs does not count.
 pub(super) async fn pump(
     mut reader: impl AsyncRead + Unpin,
     stream: Stream,
     logs: mpsc::Sender<Piece>,
     capture: &mut Capture,
+    ended: watch::Receiver<Option<Instant>>,
 ) {
     let mut decoder = Decoder::default();
     let mut buffer = vec![0; READ_BYTES];
+    let mut patience = PATIENCE;
     loop {
-        // A pipe that cannot be read has nothing more to say.
-        let count = reader.read(&mut buffer).await.unwrap_or(0);
+        let began = Instant::now();
+        let count = tokio::select! {
+            biased;
+            // A pipe that cannot be read has nothing more to say.
+            count = reader.read(&mut buffer) => count.unwrap_or(0),
+            () = lasting(ended.clone(), patience) => 0,
+        };
+        if let Some(ended) = *ended.borrow() {
+            patience = patience.saturating_sub(began.max(ended).elapsed());
+        }
         let text = if count == 0 { decoder.finish() } else { decoder.push(&buffer[..count]) };
         capture.push(&text);
         if !text.is_empty() {
@@ -114,8 +132,17 @@ pub(super) async fn pump(
     capture.trim();
 }
 
+/// Comes back when the command has ended and the patience after it is over.
+async fn lasting(mut ended: watch::Receiver<Option<Instant>>, patience: Duration) {
+    // Without a sender the command has ended too.
+    let _ = ended.wait_for(Option::is_some).await;
+    sleep(patience).await;
+}
+
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     /// Every way to cut the bytes in two must give the same text as not cutting them.
@@ -159,7 +186,7 @@ mod tests {
         let lines: String = (0..20_000).map(|line| format!("line {line} ä\n")).collect();
         let (sender, mut receiver) = mpsc::channel(10_000);
         let mut capture = Capture::default();
-        pump(lines.as_bytes(), Stream::Stdout, sender, &mut capture).await;
+        pump(lines.as_bytes(), Stream::Stdout, sender, &mut capture, running()).await;
         assert!(capture.is_cut() && capture.text().len() <= CAPTURE_BYTES_MAX);
         assert!(lines.ends_with(capture.text()));
         assert_eq!(capture.last_line().as_deref(), Some("line 19999 ä"));
@@ -170,11 +197,44 @@ mod tests {
         assert_eq!(logged, lines);
     }
 
+    /// A command that has not ended as long as the test runs.
+    fn running() -> watch::Receiver<Option<Instant>> {
+        Box::leak(Box::new(watch::Sender::new(None))).subscribe()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_stays_open_is_left_after_a_while() {
+        let (mut writer, reader) = tokio::io::duplex(100);
+        let (sender, mut receiver) = mpsc::channel(1);
+        let (ended, has_ended) = watch::channel(None);
+        let pumping = tokio::spawn(async move {
+            let mut capture = Capture::default();
+            pump(reader, Stream::Stdout, sender, &mut capture, has_ended).await;
+            capture
+        });
+        writer.write_all(b"one").await.expect("room");
+        assert_eq!(receiver.recv().await.map(|piece| piece.text).as_deref(), Some("one"));
+        // However long the command runs, and however long the logs take.
+        sleep(PATIENCE * 10).await;
+        writer.write_all(b"two").await.expect("room");
+        ended.send_replace(Some(Instant::now()));
+        sleep(PATIENCE / 2).await;
+        assert!(!pumping.is_finished());
+        writer.write_all(b"three").await.expect("room");
+        sleep(PATIENCE * 10).await;
+        assert!(!pumping.is_finished(), "the logs have room for one piece");
+        assert_eq!(receiver.recv().await.map(|piece| piece.text).as_deref(), Some("two"));
+        assert_eq!(receiver.recv().await.map(|piece| piece.text).as_deref(), Some("three"));
+        let began = Instant::now();
+        assert_eq!(pumping.await.expect("no panic").text(), "onetwothree");
+        assert!(began.elapsed() <= PATIENCE);
+    }
+
     #[tokio::test]
     async fn a_short_stream_is_whole() {
         let (sender, _receiver) = mpsc::channel(10);
         let mut capture = Capture::default();
-        pump(&b"one\n\n two \n \n"[..], Stream::Stderr, sender, &mut capture).await;
+        pump(&b"one\n\n two \n \n"[..], Stream::Stderr, sender, &mut capture, running()).await;
         assert_eq!((capture.text(), capture.is_cut()), ("one\n\n two \n \n", false));
         assert_eq!(capture.last_line().as_deref(), Some("two"));
         assert_eq!(Capture::default().last_line(), None);
