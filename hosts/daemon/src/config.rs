@@ -3,9 +3,11 @@
 //! Every place gives texts under the same names, so that there is one table of settings, one reading of
 //! each, and one answer to "where does this value come from".
 
+mod value;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use selvedge::time::Duration;
 use toml::de::{DeTable, DeValue};
@@ -138,16 +140,17 @@ impl Settings {
     pub(crate) fn read(&self) -> Result<Config, Vec<Fault>> {
         let mut faults = Vec::new();
         let config = Config {
-            bind: self.get("bind", &mut faults, bind),
-            database: self.get("database", &mut faults, database),
-            workflows: self.get("workflows", &mut faults, optional_path),
-            base_path: self.get("base_path", &mut faults, base_path),
-            log: self.get("log", &mut faults, log_format),
-            log_level: self.get("log_level", &mut faults, log_level),
-            access: self.get("unauthenticated", &mut faults, access),
-            connections_max: self.get("max_connections", &mut faults, |text| count(text, 1, CONNECTIONS_MAX)),
+            bind: self.get("bind", &mut faults, value::bind),
+            database: self.get("database", &mut faults, value::database),
+            workflows: self.get("workflows", &mut faults, value::optional_path),
+            base_path: self.get("base_path", &mut faults, value::base_path),
+            log: self.get("log", &mut faults, value::log_format),
+            log_level: self.get("log_level", &mut faults, value::log_level),
+            access: self.get("unauthenticated", &mut faults, value::access),
+            connections_max: self
+                .get("max_connections", &mut faults, |text| value::count(text, 1, CONNECTIONS_MAX)),
             http_concurrency: self
-                .get("http_concurrency", &mut faults, |text| count(text, 0, HTTP_CONCURRENCY_MAX)),
+                .get("http_concurrency", &mut faults, |text| value::count(text, 0, HTTP_CONCURRENCY_MAX)),
             shutdown_grace: self.get("shutdown_grace", &mut faults, |text| {
                 text.parse::<Duration>().map_err(|f| f.to_string())
             }),
@@ -282,78 +285,6 @@ fn nearest(key: &str) -> String {
             || format!("; known are {}", SETTINGS.map(|(known, _)| known).join(", ")),
             |(_, known)| format!("; did you mean {known}?"),
         )
-}
-
-fn bind(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        _ => Err(format!("expected a host and a port such as 127.0.0.1:8080 or [::1]:0, found {text:?}")),
-    }
-}
-
-fn database(text: &str) -> Result<DatabasePlace, String> {
-    if let Some((scheme @ ("libsql" | "http" | "https" | "ws" | "wss"), _)) = text.split_once("://") {
-        return Err(format!(
-            "a database on a server ({scheme}://) is not supported by this version yet: \
-             give a path such as selvedge.db, or :memory:"
-        ));
-    }
-    match text {
-        "" => Err("expected a path or :memory:, found nothing".to_owned()),
-        ":memory:" => Ok(DatabasePlace::Memory),
-        path => Ok(DatabasePlace::File(path.into())),
-    }
-}
-
-fn optional_path(text: &str) -> Result<Option<PathBuf>, String> {
-    Ok((!text.is_empty()).then(|| Path::new(text).to_owned()))
-}
-
-fn base_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
-    let is_segment = |segment: &str| {
-        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-        !segment.is_empty() && !matches!(segment, "." | "..") && segment.bytes().all(is_plain)
-    };
-    match path.strip_prefix('/') {
-        None if path.is_empty() => Ok(String::new()),
-        Some(segments) if segments.split('/').all(is_segment) => Ok(path.to_owned()),
-        _ => Err(format!("expected a path such as /selvedge, of letters, digits and -._~, found {text:?}")),
-    }
-}
-
-fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err(format!("expected text or json, found {text:?}")),
-    }
-}
-
-fn log_level(text: &str) -> Result<tracing::Level, String> {
-    match text {
-        "error" => Ok(tracing::Level::ERROR),
-        "warn" => Ok(tracing::Level::WARN),
-        "info" => Ok(tracing::Level::INFO),
-        "debug" => Ok(tracing::Level::DEBUG),
-        "trace" => Ok(tracing::Level::TRACE),
-        _ => Err(format!("expected error, warn, info, debug or trace, found {text:?}")),
-    }
-}
-
-fn access(text: &str) -> Result<Access, String> {
-    match text {
-        "true" => Ok(Access::Everybody),
-        "false" => Ok(Access::Loopback),
-        _ => Err(format!("expected true or false, found {text:?}")),
-    }
-}
-
-fn count(text: &str, min: usize, max: usize) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if (min..=max).contains(&number) => Ok(number),
-        _ => Err(format!("expected a number from {min} to {max}, found {text:?}")),
-    }
 }
 
 #[cfg(test)]

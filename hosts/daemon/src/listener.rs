@@ -2,18 +2,19 @@
 //!
 //! A handler that panics answers 500; a client that sends nothing, sends slowly or has gone is let go.
 
+mod body;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,16 +23,17 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::sleep;
 
 use crate::stop::{Phase, Stop};
+use body::{Download, Flight};
+
+pub(crate) use body::Upload;
 
 /// How long a client may take over the head of a request, and over the silence before it (HTTP/1.1).
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may have no request at all.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a request's body may stand still.
-const BODY_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a silent HTTP/2 client is asked whether it is there, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -173,7 +175,7 @@ async fn answer<H: Handler>(
         // The panic itself is in the log, by the process's hook.
         Err(_) => defect(request_id).map(Either::Right),
     };
-    Ok(response.map(|body| Download { body, _flight: flight }))
+    Ok(response.map(|body| Download::new(body, flight)))
 }
 
 /// What a client learns of a panic: that there was one.
@@ -197,99 +199,6 @@ fn defect(request_id: Option<HeaderValue>) -> Response<Full<Bytes>> {
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response.headers_mut().insert(REQUEST_ID, id);
     response
-}
-
-/// Counts a request as being answered until the last byte of its answer is handed over.
-struct Flight(Arc<watch::Sender<usize>>);
-
-impl Flight {
-    fn new(in_flight: &Arc<watch::Sender<usize>>) -> Self {
-        in_flight.send_modify(|count| *count += 1);
-        Self(in_flight.clone())
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// An answer's body, in flight.
-struct Download<B> {
-    body: B,
-    _flight: Flight,
-}
-
-impl<B: Body + Unpin> Body for Download<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A request's body that fails when it stands still for too long.
-pub(crate) struct Upload {
-    body: Incoming,
-    /// Set while the body stands still.
-    patience: Option<Pin<Box<Sleep>>>,
-}
-
-/// Why a request's body ended early.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UploadError {
-    /// The connection failed.
-    #[error(transparent)]
-    Connection(#[from] hyper::Error),
-    /// Nothing came for too long.
-    #[error("the request's body stood still for {} s", BODY_STALL_TIMEOUT.as_secs())]
-    Stalled,
-}
-
-impl Upload {
-    fn new(body: Incoming) -> Self {
-        Self { body, patience: None }
-    }
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = UploadError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            self.patience = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(UploadError::from)));
-        }
-        let patience = self
-            .patience
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + BODY_STALL_TIMEOUT)));
-        patience.as_mut().poll(context).map(|()| Some(Err(UploadError::Stalled)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 #[cfg(test)]
