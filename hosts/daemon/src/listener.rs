@@ -28,7 +28,7 @@ use tokio::time::sleep;
 use crate::stop::{Phase, Stop};
 use body::{Download, Flight};
 
-pub(crate) use body::Upload;
+pub use body::Upload;
 
 /// How long a client may take over the head of a request, and over the silence before it (HTTP/1.1).
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers requests.
-pub(crate) trait Handler: Send + Sync + 'static {
+pub trait Handler: Send + Sync + 'static {
     /// The body of its answers.
     type Body: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static;
 
@@ -58,7 +58,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
 /// Takes connections until it is told to stop, and returns those that are still open. They finish what they
 /// have and close by themselves; dropping the set cuts them.
-pub(crate) async fn accept<H: Handler>(
+pub async fn accept<H: Handler>(
     listener: TcpListener,
     handler: Arc<H>,
     connections_max: usize,

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 /// How far a process is on its way out. Phases only ever grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub enum Phase {
     /// Nobody asked.
     Running,
     /// Asked once: take nothing new, finish what runs.
@@ -15,20 +15,20 @@ pub(crate) enum Phase {
 
 /// Learns of phases. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Stop(watch::Receiver<Phase>);
+pub struct Stop(watch::Receiver<Phase>);
 
 /// Moves the phase on. When it is dropped, everybody who listens is cut.
 #[derive(Debug)]
-pub(crate) struct Stopper(watch::Sender<Phase>);
+pub struct Stopper(watch::Sender<Phase>);
 
 /// A stopper and what listens to it.
-pub(crate) fn channel() -> (Stopper, Stop) {
+pub fn channel() -> (Stopper, Stop) {
     let (sender, receiver) = watch::channel(Phase::Running);
     (Stopper(sender), Stop(receiver))
 }
 
 /// Moves on at each SIGTERM or SIGINT.
-pub(crate) fn on_signals() -> std::io::Result<Stop> {
+pub fn on_signals() -> std::io::Result<Stop> {
     let mut signals = Signals::new()?;
     let (stopper, stop) = channel();
     tokio::spawn(async move {
@@ -44,7 +44,7 @@ pub(crate) fn on_signals() -> std::io::Result<Stop> {
 
 impl Stopper {
     /// Moves on to this phase, or stays where it is when that is further.
-    pub(crate) fn move_to(&self, phase: Phase) {
+    pub fn move_to(&self, phase: Phase) {
         self.0.send_if_modified(|now| {
             let moves = *now < phase;
             *now = phase.max(*now);
@@ -55,27 +55,27 @@ impl Stopper {
 
 impl Stop {
     /// Comes back once the phase is this one or a later one.
-    pub(crate) async fn reached(&self, phase: Phase) {
+    pub async fn reached(&self, phase: Phase) {
         // An error says that the stopper is gone, which counts as the last phase.
         let _ = self.0.clone().wait_for(|now| *now >= phase).await;
     }
 }
 
 /// SIGTERM and SIGINT as one sequence, caught from the moment this exists.
-pub(crate) struct Signals {
+pub struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     /// Starts catching.
-    pub(crate) fn new() -> std::io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Comes back at the next signal.
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -64,7 +64,7 @@ impl<B: Body + Unpin> Body for Download<B> {
 }
 
 /// A request's body that fails when it stands still for too long.
-pub(crate) struct Upload {
+pub struct Upload {
     body: Incoming,
     /// Set while the body stands still.
     patience: Option<Pin<Box<Sleep>>>,
@@ -72,7 +72,7 @@ pub(crate) struct Upload {
 
 /// Why a request's body ended early.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum UploadError {
+pub enum UploadError {
     /// The connection failed.
     #[error(transparent)]
     Connection(#[from] hyper::Error),
