@@ -257,7 +257,7 @@ pub static OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        body: BodyKind::Document,
+        body: BodyKind::Draft,
         success: &[(200, Output::Json(schema::<Validation>))],
         problems: &[Slug::DocumentTooLarge],
         idempotency: Idempotency::Exempt,
