@@ -88,8 +88,17 @@ def source(root):
 
 
 def sources(root):
-    """The files that are not tests as a whole."""
-    return sorted(path for path in root.rglob("*.rs") if path.stem != "tests" and "tests" not in path.parts)
+    """The files that are not tests as a whole: those that no `#[cfg(test)] mod name;` brings in."""
+    files = sorted(root.rglob("*.rs"))
+    tests = {module for path in files for module in test_modules(path)}
+    return [path for path in files if not any(path.with_suffix("").is_relative_to(module) for module in tests)]
+
+
+def test_modules(path):
+    """The paths, without `.rs`, of the modules that a file declares for tests only."""
+    home = path.parent if path.name in ("lib.rs", "mod.rs") else path.with_suffix("")
+    declared = re.findall(r"^#\[cfg\(test\)\]\n(?:pub(?:\(\w+\))? )?mod (\w+);", path.read_text(), flags=re.MULTILINE)
+    return [home / name for name in declared]
 
 
 def program(path):

@@ -1,2 +1,6 @@
-//! x
-fn main() {}
+//! Everything is in the library.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    selvedge_daemon::main()
+}

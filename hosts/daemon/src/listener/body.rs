@@ -1,0 +1,115 @@
+//! Bodies with a watch on them: requests that stand still fail, answers count as under way to their end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+/// How long a request's body may stand still.
+const BODY_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Counts a request as being answered until the last byte of its answer is handed over.
+pub(super) struct Flight(Arc<watch::Sender<usize>>);
+
+impl Flight {
+    pub(super) fn new(in_flight: &Arc<watch::Sender<usize>>) -> Self {
+        in_flight.send_modify(|count| *count += 1);
+        Self(in_flight.clone())
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// An answer's body, in flight.
+pub(super) struct Download<B> {
+    body: B,
+    _flight: Flight,
+}
+
+impl<B> Download<B> {
+    pub(super) fn new(body: B, flight: Flight) -> Self {
+        Self { body, _flight: flight }
+    }
+}
+
+impl<B: Body + Unpin> Body for Download<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A request's body that fails when it stands still for too long.
+pub struct Upload {
+    body: Incoming,
+    /// Set while the body stands still.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why a request's body ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// The connection failed.
+    #[error(transparent)]
+    Connection(#[from] hyper::Error),
+    /// Nothing came for too long.
+    #[error("the request's body stood still for {} s", BODY_STALL_TIMEOUT.as_secs())]
+    Stalled,
+}
+
+impl Upload {
+    pub(super) fn new(body: Incoming) -> Self {
+        Self { body, patience: None }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = UploadError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.patience = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(UploadError::from)));
+        }
+        let patience = self
+            .patience
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + BODY_STALL_TIMEOUT)));
+        patience.as_mut().poll(context).map(|()| Some(Err(UploadError::Stalled)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

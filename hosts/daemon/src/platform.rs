@@ -1,0 +1,225 @@
+//! The daemon as core sees it: the system's clock and randomness, tokio's timers, HTTP by reqwest.
+
+use std::error::Error;
+use std::fmt;
+use std::io::Write;
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use selvedge::platform::{Encoding, FetchError, Platform};
+use selvedge::time::{Duration, Timestamp};
+
+/// What outgoing requests call themselves.
+pub(crate) const USER_AGENT: &str = concat!("selvedge/", env!("CARGO_PKG_VERSION"));
+
+const REDIRECTS_MAX: usize = 10;
+const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// Levels at which a core encodes tens of megabytes a second: a body is encoded while a client waits.
+const ZSTD_LEVEL: i32 = 3;
+const BROTLI_QUALITY: i32 = 4;
+const GZIP_LEVEL: u32 = 4;
+
+/// The host of an `App` in this binary.
+#[derive(Debug, Default)]
+pub(crate) struct DaemonPlatform {
+    /// Made at the first `http` task: reading the machine's certificates takes a while.
+    http: OnceLock<Result<reqwest::Client, String>>,
+}
+
+/// Makes *ring* the process's cryptography. To be called before anything speaks TLS.
+pub(crate) fn install_tls() {
+    // An error says that there is one already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client that trusts what this machine trusts. On a machine without certificates it still speaks HTTP.
+pub(crate) fn http_client(
+    settings: impl Fn() -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, reqwest::Error> {
+    settings().build().or_else(|fault| {
+        let client = settings().tls_certs_only([]).build()?;
+        tracing::warn!(
+            "no https address can be reached: {} (are the machine's CA certificates installed?)",
+            chain(&fault)
+        );
+        Ok(client)
+    })
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Many errors repeat their cause in their own text.
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Fills `bytes` from the system's random source.
+pub(crate) fn random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the system has a random source");
+}
+
+/// The system's clock.
+pub(crate) fn now() -> Timestamp {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl DaemonPlatform {
+    fn http(&self) -> Result<&reqwest::Client, FetchError> {
+        let client = self.http.get_or_init(|| {
+            http_client(|| {
+                reqwest::Client::builder()
+                    .user_agent(USER_AGENT)
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .redirect(reqwest::redirect::Policy::limited(REDIRECTS_MAX))
+            })
+            .map_err(|fault| chain(&fault))
+        });
+        client.as_ref().map_err(|fault| FetchError::Network(fault.clone()))
+    }
+}
+
+impl Platform for DaemonPlatform {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        random(bytes);
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration.into()).await;
+    }
+
+    async fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        body_bytes_max: usize,
+    ) -> Result<http::Response<Bytes>, FetchError> {
+        let scheme = request.uri().scheme_str().unwrap_or_default();
+        if !matches!(scheme, "http" | "https") {
+            return Err(FetchError::Request(format!(
+                "expected an http or https URL, found {}",
+                request.uri()
+            )));
+        }
+        let request = reqwest::Request::try_from(request).map_err(|fault| fetch_error(&fault))?;
+        let mut answer = self.http()?.execute(request).await.map_err(|fault| fetch_error(&fault))?;
+        let mut response = http::Response::new(Bytes::new());
+        *response.status_mut() = answer.status();
+        *response.version_mut() = answer.version();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        *response.body_mut() = read_body(answer, body_bytes_max).await?;
+        Ok(response)
+    }
+
+    fn encodings(&self) -> &'static [Encoding] {
+        &[Encoding::Zstd, Encoding::Brotli, Encoding::Gzip]
+    }
+
+    fn encode(&self, encoding: Encoding, body: &[u8]) -> Bytes {
+        encode(encoding, body).expect("writing to memory does not fail").into()
+    }
+
+    fn log(&self, level: &'static str, message: fmt::Arguments<'_>) {
+        match level {
+            "error" => tracing::error!("{message}"),
+            "warn" => tracing::warn!("{message}"),
+            "debug" => tracing::debug!("{message}"),
+            _ => tracing::info!("{message}"),
+        }
+    }
+}
+
+async fn read_body(mut answer: reqwest::Response, body_bytes_max: usize) -> Result<Bytes, FetchError> {
+    let promised = answer.content_length().unwrap_or(0);
+    if promised > body_bytes_max as u64 {
+        return Err(FetchError::TooLong(body_bytes_max));
+    }
+    let mut body = BytesMut::with_capacity(promised as usize);
+    while let Some(chunk) = answer.chunk().await.map_err(|fault| fetch_error(&fault))? {
+        if chunk.len() > body_bytes_max - body.len() {
+            return Err(FetchError::TooLong(body_bytes_max));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn fetch_error(fault: &reqwest::Error) -> FetchError {
+    let text = chain(fault);
+    if fault.is_builder() || fault.is_redirect() {
+        FetchError::Request(text)
+    } else {
+        FetchError::Network(text)
+    }
+}
+
+fn encode(encoding: Encoding, body: &[u8]) -> std::io::Result<Vec<u8>> {
+    match encoding {
+        Encoding::Zstd => zstd::bulk::compress(body, ZSTD_LEVEL),
+        Encoding::Brotli => {
+            let params = brotli::enc::BrotliEncoderParams { quality: BROTLI_QUALITY, ..Default::default() };
+            let mut out = Vec::with_capacity(body.len() / 4);
+            brotli::BrotliCompress(&mut &body[..], &mut out, &params)?;
+            Ok(out)
+        }
+        Encoding::Gzip => {
+            let out = Vec::with_capacity(body.len() / 4);
+            let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::new(GZIP_LEVEL));
+            encoder.write_all(body)?;
+            encoder.finish()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_can_be_decoded() {
+        let platform = DaemonPlatform::default();
+        for body in [Vec::new(), b"a".to_vec(), b"selvedge ".repeat(10_000)] {
+            for encoding in platform.encodings() {
+                let encoded = platform.encode(*encoding, &body);
+                let mut decoded = Vec::new();
+                match encoding {
+                    Encoding::Zstd => decoded = zstd::decode_all(&encoded[..]).expect("zstd"),
+                    Encoding::Brotli => {
+                        brotli::BrotliDecompress(&mut &encoded[..], &mut decoded).expect("brotli");
+                    }
+                    Encoding::Gzip => {
+                        flate2::read::GzDecoder::new(&encoded[..]).read_to_end(&mut decoded).expect("gzip");
+                    }
+                }
+                assert_eq!(decoded, body, "{encoding:?}");
+                assert!(body.len() < 1000 || encoded.len() < body.len() / 10, "{encoding:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_is_told_from_nobody_answering() {
+        install_tls();
+        let platform = DaemonPlatform::default();
+        let fetch =
+            |url: &str| platform.fetch(http::Request::get(url).body(Bytes::new()).expect("a request"), 10);
+        assert!(matches!(fetch("ftp://127.0.0.1/").await, Err(FetchError::Request(_))));
+        assert!(matches!(fetch("/nowhere").await, Err(FetchError::Request(_))));
+        // Port 1 of loopback: nobody listens there.
+        assert!(matches!(fetch("http://127.0.0.1:1/").await, Err(FetchError::Network(_))));
+    }
+}
