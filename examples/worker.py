@@ -9,6 +9,7 @@ docs/workers.md explains each call.
 import json
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -54,17 +55,18 @@ def attempt(task):
         report = "complete", {"output": work(task["input"], cancelled)}
     except Exception as error:
         report = "fail", {"error": {"message": str(error)[:4000], "code": type(error).__name__}}
-    done.set()
-    while True:  # a report that was not heard is repeated: the same body gets the same answer
+    while True:  # until it is heard: the same report again gets the same answer
         try:
-            return call(f"leases/{task['lease_id']}/{report[0]}", report[1])
+            call(f"leases/{task['lease_id']}/{report[0]}", report[1])
+            break
         except urllib.error.HTTPError as error:
             if error.code < 500:
-                return print(f"refused: {error.read().decode()}", file=sys.stderr)
+                print(f"refused: {error.read().decode()}", file=sys.stderr)
+                break
         except OSError:
             pass
-        done.clear()
-        done.wait(1)
+        time.sleep(1)
+    done.set()
 
 
 claim_id = str(uuid.uuid4())
@@ -74,7 +76,7 @@ while True:
         claimed = call("tasks/claim", claim)
     except OSError as error:  # HTTPError is one of them
         print(error, file=sys.stderr)
-        threading.Event().wait(1)
+        time.sleep(1)
         continue  # with the same claim_id: what an answer that got lost had granted is granted again
     claim_id = str(uuid.uuid4())
     for task in claimed["tasks"]:
