@@ -15,7 +15,8 @@ use selvedge::value::Value;
 use selvedge::workflow::format::{DocumentFormat, read};
 use selvedge::workflow::parse::parse;
 
-const BEGIN: &str = "<!-- api: made from core/src/http/operations.rs; UPDATE=1 cargo test --test readme -->\n";
+const BEGIN: &str =
+    "<!-- api: made from core/src/http/operations.rs; UPDATE=1 cargo test --test readme -->\n";
 const END: &str = "<!-- api end -->";
 
 fn root() -> &'static Path {
@@ -91,8 +92,7 @@ fn follow(document: &Document, link: &str) -> Result<(), String> {
         return Ok(());
     }
     let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-    let known: BTreeSet<String> =
-        text.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
+    let known: BTreeSet<String> = text.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
     if known.contains(heading) { Ok(()) } else { Err(format!("there is no such heading, only {known:?}")) }
 }
 

@@ -10,22 +10,22 @@ use std::path::{Path, PathBuf};
 const STRANGE: [&str; 4] = ["target", ".git", "node_modules", "json-schema-test-suite"];
 
 /// A file and its text.
-pub struct Document {
-    pub path: PathBuf,
-    pub text: String,
+pub(crate) struct Document {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
 }
 
 /// A fenced block.
-pub struct Block {
+pub(crate) struct Block {
     /// What stands behind the opening fence: `sh test`.
-    pub info: String,
-    pub text: String,
+    pub(crate) info: String,
+    pub(crate) text: String,
     /// The lines of the two fences and all between, counted from one.
-    pub lines: Range<usize>,
+    pub(crate) lines: Range<usize>,
 }
 
 /// Every Markdown file below the root, by path.
-pub fn documents(root: &Path) -> Vec<Document> {
+pub(crate) fn documents(root: &Path) -> Vec<Document> {
     let mut documents = Vec::new();
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {
@@ -46,7 +46,7 @@ pub fn documents(root: &Path) -> Vec<Document> {
 
 impl Document {
     /// Its fenced blocks, in order.
-    pub fn blocks(&self) -> Vec<Block> {
+    pub(crate) fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut open: Option<Block> = None;
         for (index, line) in self.text.lines().enumerate() {
@@ -72,7 +72,7 @@ impl Document {
     }
 
     /// `path:line`, as messages name a place.
-    pub fn place(&self, block: &Block) -> String {
+    pub(crate) fn place(&self, block: &Block) -> String {
         format!("{}:{}", self.path.display(), block.lines.start)
     }
 }
