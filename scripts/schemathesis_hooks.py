@@ -1,13 +1,15 @@
-"""Hooks of schemathesis for Selvedge: MessagePack both ways, and long polls that do not wait.
+"""Hooks of schemathesis for Selvedge: MessagePack and TOML, long polls that do not wait, no invented cursors.
 
-The first makes every operation be tried in both formats. The second replaces a wait that the server would obey by none:
-nobody works on the runs that the examples start, so each wait would last its whole time and show nothing.
+The first makes every operation be tried in every format. The second replaces a wait that the server would obey by none:
+nobody works on the runs that the examples start, so each wait would last its whole time and show nothing. The third drops
+cursors, which only the server can make: the conformance cases refuse bad ones.
 """
 
 import re
 
 import msgpack
 import schemathesis
+import tomli_w
 
 MSGPACK = ("application/msgpack", "application/vnd.msgpack", "application/problem+msgpack")
 
@@ -31,9 +33,38 @@ def deserialize_msgpack(context, response):
     return msgpack.unpackb(response.content, strict_map_key=True)
 
 
+@schemathesis.serializer("application/toml")
+def serialize_toml(context, value):
+    """TOML has tables at its root and no nulls. What it cannot hold is left out of good data; bad data stays bad."""
+    held = without_nulls(value if isinstance(value, dict) else {"value": value})
+    if is_negative(context.case) and held != value:
+        return b"\0"
+    # An empty table is a text of no length, which would be no body at all.
+    return tomli_w.dumps(held).encode() or b"\n"
+
+
+def is_negative(case):
+    return case.meta is not None and case.meta.generation.mode.is_negative
+
+
+def without_nulls(value):
+    """The value without what TOML cannot hold: nulls, and integers beyond 64 bits."""
+    match value:
+        case dict():
+            return {name: without_nulls(item) for name, item in value.items() if item is not None}
+        case list() | tuple():
+            return [without_nulls(item) for item in value if item is not None]
+        case int() if not isinstance(value, bool) and not I64_MIN <= value < 2**63:
+            return float(value)
+        case _:
+            return value
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     query = case.query if isinstance(case.query, dict) else None
+    if query is not None:
+        query.pop("cursor", None)
     if query is not None or case.query in (None, {}):
         known = {parameter.name for parameter in case.operation.query}
         if WAITS_UNLESS_GIVEN in known and WAITS_UNLESS_GIVEN not in (query or {}):
@@ -42,6 +73,9 @@ def before_call(context, case, kwargs):
             shorten(query)
     if isinstance(case.body, dict):
         shorten(case.body)
+    # Integers keep 64 bits and no more: schemas of free values cannot say so.
+    if isinstance(case.body, dict | list):
+        case.body = packable(case.body)
 
 
 def shorten(values):

@@ -173,6 +173,21 @@ fn parse_units(mut text: &str, units: Units) -> Option<f64> {
     Some(total)
 }
 
+/// What schemas say of durations: each form of the text, with so many digits that no sum passes
+/// [`Duration::MAX`]. The reader takes a few more digits, and fractions.
+const DURATION_PATTERN: &str = concat!(
+    r"^([0-9]{1,4}d([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?([0-9]{1,11}ms)?",
+    r"|[0-9]{1,5}h([0-9]{1,6}m)?([0-9]{1,8}s)?([0-9]{1,11}ms)?",
+    r"|[0-9]{1,6}m([0-9]{1,8}s)?([0-9]{1,11}ms)?",
+    r"|[0-9]{1,8}s([0-9]{1,11}ms)?",
+    r"|[0-9]{1,11}ms",
+    r"|P[0-9]{1,3}W([0-9]{1,4}D)?",
+    r"|P[0-9]{1,4}D(T[0-9]{1,5}H([0-9]{1,6}M)?([0-9]{1,8}S)?)?",
+    r"|PT[0-9]{1,5}H([0-9]{1,6}M)?([0-9]{1,8}S)?",
+    r"|PT[0-9]{1,6}M([0-9]{1,8}S)?",
+    r"|PT[0-9]{1,8}S)$",
+);
+
 fn f64_of(number: u64) -> f64 {
     number as f64
 }
@@ -207,7 +222,7 @@ macro_rules! text_serde {
 text_serde!(Timestamp, "date-time", "An instant: RFC 3339, answered in UTC with milliseconds.", "format");
 text_serde!(
     Duration,
-    r"^([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$|^P([0-9]{1,9}W)?([0-9]{1,9}D)?(T([0-9]{1,9}H)?([0-9]{1,9}M)?([0-9]{1,9}S)?)?$",
+    DURATION_PATTERN,
     "A length of time: `1500ms`, `30s`, `5m`, `24h`, or ISO 8601 such as `P2D`.",
     "pattern"
 );

@@ -1,5 +1,12 @@
-//! What the tests share: a host whose clock the test turns, and a client.
+//! What the tests share: hosts whose clock the test turns, a client, and conformance cases as data.
+#![allow(async_fn_in_trait, reason = "the hosts of the tests are concrete types")]
 
+pub mod case;
+pub mod coverage;
+pub mod faulty;
+pub mod host;
+pub mod pattern;
+pub mod player;
 pub mod world;
 
 pub use world::{VirtualPlatform, World};

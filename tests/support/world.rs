@@ -1,6 +1,6 @@
 //! A server in this process on a database in memory, with a clock that only the test moves.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ struct Inner {
     now: AtomicI64,
     moved: Event,
     random: AtomicU64,
+    sleeps_begun: AtomicUsize,
     logged: Mutex<Vec<String>>,
 }
 
@@ -35,6 +36,7 @@ impl VirtualPlatform {
             now: AtomicI64::new(START.as_millis()),
             moved: Event::new(),
             random: AtomicU64::new(seed),
+            sleeps_begun: AtomicUsize::new(0),
             logged: Mutex::new(Vec::new()),
         }))
     }
@@ -43,6 +45,11 @@ impl VirtualPlatform {
     pub fn advance(&self, duration: Duration) {
         self.0.now.fetch_add(duration.as_millis() as i64, Ordering::SeqCst);
         self.0.moved.notify(usize::MAX);
+    }
+
+    /// How often anybody has begun to wait for time to pass.
+    pub fn sleeps_begun(&self) -> usize {
+        self.0.sleeps_begun.load(Ordering::SeqCst)
     }
 
     /// What was logged with level `error`.
@@ -72,6 +79,7 @@ impl Platform for VirtualPlatform {
 
     async fn sleep(&self, duration: Duration) {
         let until = self.now().plus(duration);
+        self.0.sleeps_begun.fetch_add(1, Ordering::SeqCst);
         loop {
             let ear = self.0.moved.listen();
             if self.now() >= until {

@@ -26,7 +26,7 @@ use super::bells::Topic;
 use super::commit::ClaimId;
 use super::fault::Fault;
 use super::lock;
-use super::runs::bounded;
+use super::runs::{bounded, wait_schema};
 use super::shapes::ClaimedTask;
 
 /// One claim grants at most this many leases.
@@ -58,9 +58,11 @@ pub(crate) struct Claim {
     max_tasks: u32,
     /// How long to wait for something to become ready; at most 60 s.
     #[serde(default)]
+    #[schemars(schema_with = "wait_schema")]
     wait: Duration,
     /// How long a lease lasts without a heartbeat: 1 s to 1 h.
     #[serde(default = "thirty_seconds")]
+    #[schemars(schema_with = "ttl_schema")]
     lease_ttl: Duration,
     /// The caller's id of this claim: the same again gives the same leases.
     #[serde(default)]
@@ -76,6 +78,15 @@ pub(crate) struct Claimed {
 
 fn one() -> u32 {
     1
+}
+
+fn ttl_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "pattern": "^([1-9][0-9]{0,2}s|[1-9][0-9]{3,5}ms|[1-5]?[1-9]m|1h|PT[1-5]?[1-9][SM])$",
+        "default": "30s",
+        "description": "How long a lease lasts without a heartbeat: 1 s to 1 h.",
+    })
 }
 
 fn thirty_seconds() -> Duration {

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::engine::run::{Category, Failure};
 use crate::engine::{Command, Decided, Key, RetryWish, RunPhase};
@@ -27,6 +27,8 @@ use super::shapes::{Heartbeat, TaskShape};
 pub(crate) const REPORTS_MAX: usize = 1000;
 /// The longest message of a failure, in characters.
 const MESSAGE_CHARS_MAX: usize = 4096;
+/// The longest code of a failure, in characters.
+const CODE_CHARS_MAX: usize = 128;
 
 /// What `POST /leases/{lease_id}/complete` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -56,10 +58,11 @@ pub(crate) struct Fail {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TaskError {
     /// For a person.
+    #[serde(deserialize_with = "message")]
     #[schemars(length(max = 4096))]
     message: String,
     /// For a program.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "code")]
     #[schemars(length(max = 128))]
     code: Option<String>,
     /// Anything else.
@@ -345,21 +348,25 @@ impl Ending {
     }
 }
 
+fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    short(String::deserialize(deserializer)?, MESSAGE_CHARS_MAX)
+}
+
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::<String>::deserialize(deserializer)?.map(|text| short(text, CODE_CHARS_MAX)).transpose()
+}
+
+fn short<E: de::Error>(text: String, chars_max: usize) -> Result<String, E> {
+    match text.chars().count() {
+        count if count > chars_max => {
+            Err(E::custom(format!("expected at most {chars_max} characters, found {count}")))
+        }
+        _ => Ok(text),
+    }
+}
+
 fn failed(error: TaskError, retryable: bool, retry_after: Option<Duration>) -> Result<Ending, Problem> {
     payload(&error.details, "/error/details")?;
-    let mut errors = Vec::new();
-    if error.message.chars().count() > MESSAGE_CHARS_MAX {
-        errors.push(FieldError::new(
-            "/error/message",
-            format!("expected at most {MESSAGE_CHARS_MAX} characters"),
-        ));
-    }
-    if error.code.as_ref().is_some_and(|code| code.chars().count() > 128) {
-        errors.push(FieldError::new("/error/code", "expected at most 128 characters"));
-    }
-    if !errors.is_empty() {
-        return Err(Problem::with_errors(Slug::MalformedRequest, errors));
-    }
     let TaskError { message, code, details } = error;
     let failure = Failure { category: Category::Application, message, code, task: None, details };
     let wish = match (retryable, retry_after) {

@@ -41,6 +41,23 @@ const ATTRIBUTES_MAX: usize = 64;
 /// What `POST /runs` takes: a workflow by name, or a document.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "oneOf" = [
+        { "required": ["workflow"], "properties": { "workflow": { "type": "string" }, "document": { "type": "null" } } },
+        {
+            "required": ["document"],
+            "properties": {
+                "document": { "type": "object" },
+                "workflow": { "type": "null" },
+                "version": { "type": "null" }
+            }
+        }
+    ],
+    "not" = {
+        "required": ["start_at", "start_after"],
+        "properties": { "start_at": { "type": "string" }, "start_after": { "type": "string" } }
+    }
+))]
 pub(crate) struct StartRun {
     /// The name of a saved workflow.
     #[serde(default)]
@@ -62,11 +79,21 @@ pub(crate) struct StartRun {
     session_id: Option<SessionId>,
     /// Typed keys and values by which it can be found.
     #[serde(default)]
+    #[schemars(extend(
+        "maxProperties" = 64,
+        "propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$" },
+        "additionalProperties" = {
+            "type": ["string", "number", "boolean", "array"],
+            "items": { "type": "string" },
+            "maximum": 9_223_372_036_854_774_784_i64,
+            "minimum": -9_223_372_036_854_774_784_i64
+        }
+    ))]
     attributes: Object,
     /// A set of words by which it can be found.
     #[serde(default)]
-    #[schemars(length(max = 64))]
-    tags: BTreeSet<TagText>,
+    #[schemars(with = "Vec<Tag>", length(max = 64))]
+    tags: BTreeSet<Tag>,
     /// Not before this.
     #[serde(default)]
     start_at: Option<Timestamp>,
@@ -82,14 +109,13 @@ pub(crate) struct StartRun {
     priority: i32,
 }
 
-type TagText = Tag;
-
 /// The query of `POST /runs`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartQuery {
     /// How long to wait for the run to end before answering; at most 60 s.
     #[serde(default)]
+    #[schemars(schema_with = "wait_schema")]
     wait: Duration,
 }
 
@@ -99,6 +125,7 @@ pub(crate) struct StartQuery {
 pub(crate) struct ResultQuery {
     /// How long to wait for the run to end; 30 s unless it is given, at most 60 s.
     #[serde(default)]
+    #[schemars(schema_with = "wait_schema")]
     timeout: Option<Duration>,
 }
 
@@ -452,6 +479,15 @@ pub(super) fn bounded(wait: Duration, pointer: &str) -> Result<Duration, Problem
         ));
     }
     Ok(wait)
+}
+
+/// What schemas say of a duration of at most [`WAIT_MAX`].
+pub(super) fn wait_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "pattern": "^([0-5]?[0-9]s|60s|[0-5]?[0-9]{1,4}ms|[01]m|PT([0-5]?[0-9]|60)S)$",
+        "description": "How long to wait, at most 60 s: `0s`, `500ms`, `10s`.",
+    })
 }
 
 /// A value as it is stored, if it is not too long.

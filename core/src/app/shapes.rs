@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::run::End;
 use crate::engine::run::{Counts, Failure};
-use crate::engine::{Instance, Key, Run, RunPhase, RunStatus, Skip, Slice, TaskPhase, TaskStatus};
+use crate::engine::{Instance, Key, Run, RunStatus, Slice, TaskStatus};
 use crate::ids::{Label, LeaseId, QueueName, RunId, SessionId, Tag, Version, WorkerId, WorkflowName};
 use crate::store::history::Recorded;
 use crate::store::logs::ChunkRow;
@@ -168,21 +167,7 @@ impl TaskShape {
     /// An instance that has no row: no event has reached it, unless its run has ended.
     pub(crate) fn unreached(run: &Run, workflow: &Workflow, key: Key) -> Self {
         let task = workflow.task(key.task);
-        let mut instance = Instance::fresh(task);
-        let end = match &run.phase {
-            RunPhase::Stopping(stop) => Some(stop.end),
-            RunPhase::Failed => Some(End::Failed),
-            RunPhase::TimedOut => Some(End::TimedOut),
-            RunPhase::Cancelled => Some(End::Cancelled),
-            RunPhase::Pending | RunPhase::Running | RunPhase::Paused | RunPhase::Completed => None,
-        };
-        if let Some(end) = end {
-            instance.finished_at = run.finished_at;
-            instance.phase = match end {
-                End::Cancelled => TaskPhase::Cancelled,
-                End::Failed | End::TimedOut => TaskPhase::Skipped(Skip::RunEnded),
-            };
-        }
+        let instance = Instance::absent(task, run);
         Self::new(&run.id, task, key, &instance)
     }
 

@@ -15,7 +15,7 @@ use crate::time::Duration;
 use crate::value::Value;
 
 use super::request::{Keep, Stored};
-use super::shapes::WorkerShape;
+use super::shapes::{OFFLINE_AFTER, WorkerShape};
 use super::workflows::{ListQuery, cut};
 use super::{App, lock};
 
@@ -121,14 +121,17 @@ impl<D: Database, P: Platform> App<D, P> {
         self.get_worker(call).await
     }
 
-    /// Gives a worker no more tasks; forgets it at once if it holds none.
+    /// Gives a worker no more tasks. One that was draining already, or is offline, is forgotten once it holds
+    /// no lease: any other would come back with its next claim.
     pub(super) async fn drain_worker(&self, call: &Call<'_>) -> Result<Answer, Problem> {
         let id: WorkerId = call.path("worker_id")?;
-        if !self.write(workers::drain(&self.tenant, &id)).await? {
-            return Err(Problem::not_found("worker", &id));
+        let row = self.worker(&id).await?.ok_or_else(|| Problem::not_found("worker", &id))?;
+        let gone = row.draining || self.is_past(row.last_seen_at.plus(OFFLINE_AFTER));
+        self.write(workers::drain(&self.tenant, &id)).await?;
+        if gone {
+            self.write(workers::forget(&self.tenant, &id)).await?;
+            lock(&self.seen).remove(&id);
         }
-        self.write(workers::forget(&self.tenant, &id)).await?;
-        lock(&self.seen).remove(&id);
         Ok(Answer::empty())
     }
 
@@ -146,7 +149,6 @@ impl<D: Database, P: Platform> App<D, P> {
             return Ok(true);
         };
         if row.draining {
-            self.write(workers::forget(&self.tenant, id)).await?;
             return Ok(false);
         }
         let is_due = {

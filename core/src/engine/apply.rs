@@ -176,10 +176,7 @@ fn stop_open(slice: &mut Slice, end: End, event: &Event) {
     }
     slice.touch_where(|_, instance| match instance.phase {
         TaskPhase::Pending | TaskPhase::Ready { .. } | TaskPhase::Waiting(_) => {
-            instance.phase = match end {
-                End::Cancelled => TaskPhase::Cancelled,
-                End::Failed | End::TimedOut => TaskPhase::Skipped(Skip::RunEnded),
-            };
+            instance.phase = end.of_open_tasks();
             instance.finished_at = Some(event.at);
             Touched::Yes
         }

@@ -3,7 +3,7 @@
 //! Events are stored as JSON, several to a row: all that one commit decided. [`Event::data`] is what clients
 //! see; the stored form is the same enum, so that history can be replayed.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{
     LeaseId, RequestKey, RunId, SessionId, SignalName, Tag, TaskName, Version, WorkerId, WorkflowName,
@@ -110,7 +110,7 @@ pub enum What {
         #[serde(flatten)]
         task: TaskRef,
         /// What it is given; absent when it was ready before.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         input: Option<Payload>,
     },
     /// A worker took it.
@@ -131,7 +131,7 @@ pub enum What {
         /// For what.
         wait: Wait,
         /// What it was given; absent when it had it before.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         input: Option<Payload>,
     },
     /// An attempt failed and another follows.
@@ -416,6 +416,11 @@ impl Event {
         }
         data
     }
+}
+
+/// A member that is there has a value, also where that is null.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
+    Payload::deserialize(deserializer).map(Some)
 }
 
 mod seed_text {

@@ -101,6 +101,10 @@ pub(super) fn wake(turn: &mut Turn, key: Key) -> Result<(), Undecided> {
             }
             Some(lease)
         }
+        // What does not run rests until its run goes on: its timers fire then.
+        TaskPhase::Ready { .. } | TaskPhase::Waiting(_) if turn.slice.run.phase == RunPhase::Paused => {
+            return Ok(());
+        }
         TaskPhase::Ready { .. } | TaskPhase::Waiting(_) => {
             if !total_over && wake_idle(turn, key, task, &instance)? == Fired::Yes {
                 return Ok(follow_up(turn)?);

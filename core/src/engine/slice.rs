@@ -17,7 +17,7 @@ use super::task::{Instance, Key};
 /// One thing that a decision needs and the slice does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// One instance. One without a row is fresh.
+    /// One instance. One without a row is fresh, or has ended with its run.
     Instance(Key),
     /// Every instance that is under a lease.
     Running,
@@ -86,7 +86,7 @@ impl Slice {
 
     /// Puts in an instance as stored; `None` where it has no row.
     pub fn load(&mut self, key: Key, stored: Option<Instance>) {
-        let instance = stored.unwrap_or_else(|| Instance::fresh(self.task(key)));
+        let instance = stored.unwrap_or_else(|| Instance::absent(self.task(key), &self.run));
         self.instances.insert(key, instance);
     }
 

@@ -7,7 +7,7 @@ use crate::time::{Duration, Timestamp};
 use crate::value::Payload;
 use crate::workflow::model::{Task, TaskIx};
 
-use super::run::{Counts, Failure, Run, RunPhase};
+use super::run::{Counts, End, Failure, Run, RunPhase};
 
 /// Which instance of a run: the task and, under `for_each`, the element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,6 +193,21 @@ impl Instance {
         }
     }
 
+    /// What it means that an instance has no row: no event has named it, so that it is fresh, or has ended
+    /// with its run.
+    pub fn absent(task: &Task, run: &Run) -> Self {
+        let (phase, finished_at) = match &run.phase {
+            RunPhase::Pending | RunPhase::Running | RunPhase::Paused | RunPhase::Completed => {
+                return Self::fresh(task);
+            }
+            RunPhase::Stopping(stop) => (stop.end.of_open_tasks(), Some(stop.since)),
+            RunPhase::Failed => (End::Failed.of_open_tasks(), run.finished_at),
+            RunPhase::Cancelled => (End::Cancelled.of_open_tasks(), run.finished_at),
+            RunPhase::TimedOut => (End::TimedOut.of_open_tasks(), run.finished_at),
+        };
+        Self { phase, finished_at, ..Self::fresh(task) }
+    }
+
     /// The status on the wire.
     pub fn status(&self) -> TaskStatus {
         match self.phase {
@@ -241,7 +256,22 @@ impl Instance {
             | TaskPhase::Skipped(_)
             | TaskPhase::Cancelled => return None,
         };
-        [own, self.total_deadline(task)].into_iter().flatten().min()
+        let total = match &run.phase {
+            // The task ends with its run now, whatever time it has taken.
+            RunPhase::Stopping(_) => None,
+            _ => self.total_deadline(task),
+        };
+        [own, total].into_iter().flatten().min()
+    }
+}
+
+impl End {
+    /// What becomes of an instance that is not under a lease when its run is stopped so.
+    pub(super) fn of_open_tasks(self) -> TaskPhase {
+        match self {
+            End::Cancelled => TaskPhase::Cancelled,
+            End::Failed | End::TimedOut => TaskPhase::Skipped(Skip::RunEnded),
+        }
     }
 }
 

@@ -144,7 +144,7 @@ impl Call<'_> {
         let body = match self.operation.body {
             BodyKind::None => Value::Null,
             BodyKind::Typed(_) | BodyKind::Optional(_) => self.body_value()?,
-            BodyKind::Document => Value::Bytes(self.document()?.0.to_vec()),
+            BodyKind::Document | BodyKind::Draft => Value::Bytes(self.document()?.0.to_vec()),
         };
         let text = serde_json::to_vec(&(query, body)).expect("pairs and values are JSON");
         Ok(Sha256::digest(text).into())

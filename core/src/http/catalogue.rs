@@ -78,6 +78,8 @@ pub enum BodyKind {
     Optional(SchemaOf),
     /// A workflow document in JSON, YAML, TOML or MessagePack.
     Document,
+    /// As `Document`, but one whose faults are the answer: any value is taken.
+    Draft,
 }
 
 /// What a success carries.
@@ -131,7 +133,7 @@ impl BodyKind {
     pub fn schema(self) -> Option<SchemaOf> {
         match self {
             BodyKind::Typed(schema) | BodyKind::Optional(schema) => Some(schema),
-            BodyKind::None | BodyKind::Document => None,
+            BodyKind::None | BodyKind::Document | BodyKind::Draft => None,
         }
     }
 }

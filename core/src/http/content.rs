@@ -25,7 +25,7 @@ pub fn formats(body: BodyKind) -> &'static [DocumentFormat] {
     match body {
         BodyKind::None => &[],
         BodyKind::Typed(_) | BodyKind::Optional(_) => &[DocumentFormat::Json, DocumentFormat::MessagePack],
-        BodyKind::Document => &DocumentFormat::ALL,
+        BodyKind::Document | BodyKind::Draft => &DocumentFormat::ALL,
     }
 }
 

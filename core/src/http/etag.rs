@@ -41,7 +41,7 @@ pub fn opaque(version: &str, format: &str, encoding: &str) -> String {
 }
 
 impl Condition {
-    /// Reads the header's lines, joined.
+    /// Reads the header's lines, joined. An empty list is one that nothing matches.
     ///
     /// # Errors
     /// A text that is neither `*` nor a list of entity tags.
@@ -51,8 +51,8 @@ impl Condition {
             return Ok(Condition::Any);
         }
         match tags(text) {
-            Some(tags) if !tags.is_empty() => Ok(Condition::Tags(tags)),
-            _ => Err(format!(r#"expected * or entity tags such as "abc", found {text}"#)),
+            Some(tags) => Ok(Condition::Tags(tags)),
+            None => Err(format!(r#"expected * or entity tags such as "abc", found {text}"#)),
         }
     }
 

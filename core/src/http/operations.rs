@@ -257,7 +257,7 @@ pub static OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        body: BodyKind::Document,
+        body: BodyKind::Draft,
         success: &[(200, Output::Json(schema::<Validation>))],
         problems: &[Slug::DocumentTooLarge],
         idempotency: Idempotency::Exempt,
@@ -634,7 +634,11 @@ pub static OPERATIONS: &[Operation] = &[
             "drain_worker",
             (Delete, "/api/v1/workers/{worker_id}"),
             ("workers", "workers:write"),
-            ("Drain a worker", "It gets no more tasks, and is forgotten once it holds no lease."),
+            (
+                "Drain a worker",
+                "It gets no more tasks until it registers again. Asked a second time, or when the worker is offline, it is \
+                 forgotten once it holds no lease.",
+            ),
         )
     },
     Operation {

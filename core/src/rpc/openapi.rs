@@ -92,6 +92,7 @@ fn request_body(operation: &Operation, components: &mut Components) -> Option<Js
         BodyKind::Typed(schema) => (components.request(schema), true),
         BodyKind::Optional(schema) => (components.request(schema), false),
         BodyKind::Document => (components.adopt("WorkflowDocument", json_of(&document_schema())), true),
+        BodyKind::Draft => (json!(true), true),
     };
     let mut content = Map::new();
     for format in formats(operation.body) {

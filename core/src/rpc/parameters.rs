@@ -127,7 +127,7 @@ pub(super) fn of_headers() -> Json {
             "description": "Entity tags; the request is refused unless the resource has the version of one of them.",
             "schema": {
                 "type": "string",
-                "pattern": r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#,
+                "pattern": r#"^(\*|((W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)?)$"#,
             },
         },
         "IfNoneMatch": {

@@ -88,6 +88,23 @@ impl Typed {
     }
 }
 
+/// Where a type wants an integer, `8.0` is one, as JSON Schema says of numbers with a zero fraction.
+macro_rules! deserialize_integers {
+    ($($name:ident)*) => {
+        $(fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+            match self.0 {
+                Value::Float(number) if number.fract() == 0.0 && number.abs() <= INTEGRAL_MAX => {
+                    visitor.visit_i64(number as i64)
+                }
+                _ => self.deserialize_any(visitor),
+            }
+        })*
+    };
+}
+
+/// The largest number up to which a double holds every integer: 2^53.
+const INTEGRAL_MAX: f64 = 9_007_199_254_740_992.0;
+
 impl<'de> Deserializer<'de> for Typed {
     type Error = Misfit;
 
@@ -156,8 +173,13 @@ impl<'de> Deserializer<'de> for Typed {
         }
     }
 
+    deserialize_integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        bool i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         seq tuple tuple_struct map identifier ignored_any
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Chunk {
     index: Option<u64>,
     pub(crate) stream: String,
     pub(crate) text: String,
+    /// When it was written, by the worker's clock.
+    pub(crate) at: Option<Timestamp>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use selvedge::time::Timestamp;
 use serde_json::Value;
 
+use crate::cli::SERVER_DEFAULT;
 use crate::follow::{Chunk, Event};
 use crate::platform;
 use crate::terminal::{self, Colour, Paint};
@@ -36,6 +37,8 @@ pub(crate) struct Progress {
     style: Style,
     paint: Paint,
     run: String,
+    /// What a command line needs besides, to reach the run's server.
+    server: String,
     /// The signal of each signal task, from the document.
     signals: BTreeMap<String, String>,
     tasks: Tasks,
@@ -46,8 +49,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// For a run of this document.
-    pub(crate) fn new(style: Style, run: &str, document: &Value) -> Self {
+    /// For a run of this document on this server.
+    pub(crate) fn new(style: Style, run: &str, server: &str, document: &Value) -> Self {
         let tasks = document.get("tasks").and_then(Value::as_object).into_iter().flatten();
         let signal = |task: &Value| Some(task.get("signal")?.as_str()?.to_owned());
         let signals = tasks.filter_map(|(name, task)| Some((name.clone(), signal(task)?))).collect();
@@ -55,6 +58,7 @@ impl Progress {
             style,
             paint: Paint::of_stderr(),
             run: run.to_owned(),
+            server: if server == SERVER_DEFAULT { String::new() } else { format!(" --server {server}") },
             signals,
             tasks: Tasks::default(),
             partial: BTreeMap::new(),
@@ -65,13 +69,16 @@ impl Progress {
     /// Shows what happened and what was written since the last time.
     pub(crate) fn show(&mut self, events: &[Event], chunks: &[Chunk]) {
         let mut lines = Vec::new();
+        let mut chunks = chunks.iter().peekable();
         for event in events {
+            // The clocks are two, so the order is a guess where they differ; nothing depends on it.
+            while let Some(chunk) = chunks.next_if(|chunk| chunk.at < event.time()) {
+                self.chunk_lines(chunk, &mut lines);
+            }
             self.tasks.apply(event);
             lines.extend(self.event_line(event));
         }
-        for chunk in chunks {
-            self.chunk_lines(chunk, &mut lines);
-        }
+        chunks.for_each(|chunk| self.chunk_lines(chunk, &mut lines));
         self.draw(&lines);
     }
 
@@ -139,7 +146,9 @@ impl Progress {
         };
         let text = match event.data.pointer("/wait/for").and_then(Value::as_str) {
             Some("signal") => match name.as_ref().and_then(|name| self.signals.get(name)) {
-                Some(signal) => format!("{text}: selvedge signal {} {signal} [PAYLOAD]", self.run),
+                Some(signal) => {
+                    format!("{text}: selvedge signal {} {signal} [PAYLOAD]{}", self.run, self.server)
+                }
                 None => text,
             },
             _ => text,
@@ -207,7 +216,7 @@ mod tests {
 
     fn progress() -> Progress {
         let document = json!({"tasks": {"a": {"worker": "shell"}, "ok": {"signal": "approval"}}});
-        Progress { paint: Paint::Plain, ..Progress::new(Style::Lines, "r1", &document) }
+        Progress { paint: Paint::Plain, ..Progress::new(Style::Lines, "r1", "http://h", &document) }
     }
 
     fn event(kind: &str, task: Option<&str>, at: u32, data: Value) -> Event {
@@ -219,8 +228,10 @@ mod tests {
     }
 
     fn chunk(stream: &str, text: &str) -> Chunk {
-        serde_json::from_value(json!({"cursor": "1", "task": "a", "stream": stream, "text": text}))
-            .expect("a chunk")
+        serde_json::from_value(
+            json!({"cursor": "1", "task": "a", "stream": stream, "text": text, "at": null}),
+        )
+        .expect("a chunk")
     }
 
     #[test]
@@ -241,7 +252,9 @@ mod tests {
             ),
             (
                 event("task_waiting", Some("ok"), 4, json!({"wait": {"for": "signal"}})),
-                Some("ok               waits for the signal approval: selvedge signal r1 approval [PAYLOAD]"),
+                Some(
+                    "ok               waits for the signal approval: selvedge signal r1 approval [PAYLOAD] --server http://h",
+                ),
             ),
             (
                 event("task_skipped", Some("c"), 4, json!({"reason": "condition"})),

@@ -58,6 +58,9 @@ pub(crate) enum CommandError {
     /// Several things do not make sense; one line each.
     #[error("{}", .0.join("\n"))]
     Faults(Vec<String>),
+    /// A document has faults, or a request that held it; one line each below the title.
+    #[error("{title}\n{}", .lines.join("\n"))]
+    Placed { title: String, lines: Vec<String> },
     /// The machine does not do it.
     #[error("{0}")]
     Machine(String),
@@ -98,7 +101,8 @@ impl CommandError {
                 ClientError::Address(_) => Exit::Usage,
                 ClientError::Setup(_) => Exit::Failed,
             },
-            CommandError::Document(_) | CommandError::Usage(_) | CommandError::Faults(_) => Exit::Usage,
+            CommandError::Document(_) | CommandError::Usage(_) => Exit::Usage,
+            CommandError::Faults(_) | CommandError::Placed { .. } => Exit::Usage,
             CommandError::Start(StartError::Exposed { .. } | StartError::Workflows(_)) => Exit::Usage,
             CommandError::Start(_) | CommandError::Machine(_) => Exit::Failed,
         }
@@ -110,8 +114,12 @@ impl CommandError {
             CommandError::Faults(lines) | CommandError::Start(StartError::Workflows(lines)) => {
                 lines.iter().for_each(|line| terminal::err(&format!("{error} {line}")));
             }
-            CommandError::Client(ClientError::Refused(problem)) => {
-                terminal::err(&format!("{error} {}", problem.summary()));
+            CommandError::Placed { title, lines } => {
+                terminal::err(&format!("{error} {title}"));
+                lines.iter().for_each(|line| terminal::err(line));
+            }
+            CommandError::Client(ClientError::Refused(problem)) if !problem.errors.is_empty() => {
+                terminal::err(&format!("{error} {}", problem.title));
                 problem.errors.iter().for_each(|fault| terminal::err(&format!("  {fault}")));
             }
             other => terminal::err(&format!("{error} {other}")),
@@ -121,8 +129,11 @@ impl CommandError {
 
 /// A problem of a request that held this document at this place: its faults by line and column.
 pub(crate) fn placed(problem: &Problem, document: &Document, prefix: &str) -> CommandError {
-    let lines = problem.errors.iter().map(|fault| document.show(fault, prefix));
-    CommandError::Faults([problem.summary()].into_iter().chain(lines).collect())
+    if problem.errors.is_empty() {
+        return CommandError::Usage(format!("{}: {}", document.label, problem.summary()));
+    }
+    let lines = problem.errors.iter().map(|fault| document.show(fault, prefix)).collect();
+    CommandError::Placed { title: problem.title.clone(), lines }
 }
 
 /// The server that the arguments and the environment name.

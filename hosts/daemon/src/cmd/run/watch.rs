@@ -36,7 +36,7 @@ pub(super) async fn to_end(
     let mut signals = signals()?;
     let mut watch = Watch {
         follower: Follower::new(client, run, None),
-        progress: Progress::new(style, run, document),
+        progress: Progress::new(style, run, client.server(), document),
         run_read: None,
         silent_since: None,
     };
@@ -85,9 +85,14 @@ impl Watch<'_> {
     async fn look(&mut self) -> Result<Option<Value>, ClientError> {
         let events = self.follower.events().await?;
         let happened = !events.is_empty();
-        self.progress.show(&events, &[]);
-        let chunks = self.follower.logs().await?;
-        self.progress.show(&[], &chunks);
+        let chunks = match self.follower.logs().await {
+            Ok(chunks) => chunks,
+            Err(fault) => {
+                self.progress.show(&events, &[]);
+                return Err(fault);
+            }
+        };
+        self.progress.show(&events, &chunks);
         let due = self.run_read.is_none_or(|read| read.elapsed() >= RUN_INTERVAL);
         if !happened && !due {
             return Ok(None);
