@@ -5,6 +5,8 @@
 //! second beside the bare group commits per second of the same machine in the same minute, and the commits,
 //! statements and batches for each run. Counts are exact; rates are only worth their ratio.
 
+#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
