@@ -229,7 +229,7 @@ impl<D: Database, P: Platform> App<D, P> {
             undelivered.leases.extend(leases.iter().cloned());
             grants.push(self.grant_in_run(asked, run, candidates, leases));
         }
-        let mut tasks = Vec::new();
+        let mut tasks: Vec<ClaimedTask> = Vec::new();
         let mut failed = None;
         for outcome in join_all(grants).await {
             match outcome {
@@ -244,7 +244,9 @@ impl<D: Database, P: Platform> App<D, P> {
                 Err(error @ Fault::Store(_)) => failed = Some(error),
             }
         }
-        undelivered.leases.clear();
+        // After a failure nobody knows what was granted. Whoever gave the claim an id will ask for it again.
+        let in_doubt = failed.is_some() && asked.claim_id.is_none();
+        undelivered.leases.retain(|lease| in_doubt && !tasks.iter().any(|task| task.lease_id == *lease));
         match failed {
             Some(error) if tasks.is_empty() => Err(error),
             _ => Ok(tasks),

@@ -66,13 +66,27 @@ impl<D: Database, P: Platform> App<D, P> {
         for _ in 0..TRIES_MAX {
             let slot = self.hot.slot(tenant, id);
             let pending = {
-                let mut hot = slot.lock().await;
-                if hot.is_none() {
-                    *hot = Some(self.load_run(tenant, id).await?);
+                let mut place = slot.lock().await;
+                if place.as_ref().is_some_and(HotRun::is_doubtful) {
+                    *place = None;
+                    self.settle().await?;
                 }
-                let hot = hot.as_mut().expect("it was put there when there was none");
-                along.check(&hot.run)?;
-                let mut decided = self.decide(hot, command).await?;
+                if place.is_none() {
+                    *place = Some(self.load_run(tenant, id).await?);
+                }
+                let hot = place.as_mut().expect("it was put there when there was none");
+                let taken = match along.check(&hot.run) {
+                    Ok(()) => self.decide(hot, command).await,
+                    Err(fault) => Err(fault),
+                };
+                if hot.is_ahead() && commits_nothing(&taken) {
+                    // The answer rests on a commit that may still fail: look again once it has landed.
+                    *place = None;
+                    drop(place);
+                    self.settle().await?;
+                    continue;
+                }
+                let mut decided = taken?;
                 let before = Guard::of(&hot.run);
                 let mut batch = Batch::default();
                 if !decided.events.is_empty() {
@@ -86,14 +100,16 @@ impl<D: Database, P: Platform> App<D, P> {
                 }
                 hot.absorb(&decided);
                 // Put in line while the lock is held: the order of commits is the order of decisions.
-                (self.database.write(vec![batch]), decided, own)
+                let flight = hot.take_off();
+                (self.database.write(vec![batch]), flight, decided, own)
             };
-            let (commit, decided, own) = pending;
+            let (commit, flight, decided, own) = pending;
             let late = self.alarm.late();
             let outcome = commit.await;
             late.done();
             match outcome?.first() {
                 Some(Outcome::Committed) => {
+                    flight.land();
                     // A run that has ended is forgotten only if nobody holds its place.
                     drop(slot);
                     self.announce(&decided);
@@ -286,6 +302,15 @@ pub(super) enum Created {
     New(Box<Decided>),
     /// There was one of this id already.
     Exists,
+}
+
+/// Whether a command was answered from the run's state alone.
+fn commits_nothing(taken: &Result<Decided, Fault>) -> bool {
+    match taken {
+        Ok(decided) => decided.events.is_empty(),
+        Err(Fault::Refused(_) | Fault::Condition(_)) => true,
+        Err(Fault::NoRun | Fault::Contended | Fault::Repeated | Fault::Store(_)) => false,
+    }
 }
 
 fn no_outcome() -> Fault {

@@ -10,9 +10,10 @@ use futures_util::future::{join_all, select};
 use futures_util::stream::FuturesUnordered;
 
 use crate::engine::{Command, Key};
+use crate::http::problem::Slug;
 use crate::ids::{RunId, TenantId};
 use crate::platform::Platform;
-use crate::store::database::Database;
+use crate::store::database::{Database, DatabaseError};
 use crate::store::{StoreError, leases, tasks, timers};
 use crate::time::{Duration, Timestamp};
 
@@ -35,7 +36,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut running = FuturesUnordered::new();
         loop {
             self.alarm.take();
-            let next = match self.round().await {
+            let mut next = match self.round().await {
                 Ok(next) => next,
                 Err(error) => {
                     self.platform.log("error", format_args!("the drive stops for a moment: {error}"));
@@ -49,7 +50,10 @@ impl<D: Database, P: Platform> App<D, P> {
                 match self.claim_http(free).await {
                     Ok(claimed) => running.extend(claimed.into_iter().map(|task| self.run_http(task))),
                     Err(error) => {
-                        self.platform.log("error", format_args!("no http task was claimed: {error}"))
+                        self.platform.log("error", format_args!("no http task was claimed: {error}"));
+                        let again = self.platform.now().plus(RETRY_AFTER);
+                        next = Some(next.map_or(again, |next| next.min(again)));
+                        self.alarm.set(next);
                     }
                 }
             }
@@ -80,17 +84,20 @@ impl<D: Database, P: Platform> App<D, P> {
     /// Does what is due now, of every tenant, and says when the next timer is due.
     async fn round(&self) -> Result<Option<Timestamp>, Fault> {
         if self.alarm.take_late() {
+            // Taken anew, and so left for the next round, if the database does not answer.
+            let late = self.alarm.late();
             self.settle().await?;
+            late.done();
             self.bells.ring_all();
         }
-        self.release_orphans().await?;
+        let released = self.release_orphans().await;
         let mut next = None;
         for tenant in self.tenants().await? {
             while self.fire(&tenant).await? {}
             let earliest = self.next_timer(&tenant).await?;
             next = [next, earliest].into_iter().flatten().min();
         }
-        Ok(next)
+        released.map(|()| next)
     }
 
     /// Fires a round of due timers of a tenant; false if none was due.
@@ -152,18 +159,29 @@ impl<D: Database, P: Platform> App<D, P> {
         Ok(next)
     }
 
-    /// Gives back what was granted to claimants that went away.
+    /// Gives back what was granted to claimants that went away. What the database did not take is left for
+    /// the next round.
     async fn release_orphans(&self) -> Result<(), Fault> {
-        let orphans = std::mem::take(&mut *lock(&self.orphans));
-        if orphans.is_empty() {
+        if lock(&self.orphans).is_empty() {
             return Ok(());
         }
         self.settle().await?;
+        let orphans = std::mem::take(&mut *lock(&self.orphans));
+        let mut kept = Vec::new();
         for lease in orphans {
             // One that was never granted, or has ended, has nothing to give back.
-            let _ = self.end_lease(&lease, Ending::Release, None).await;
+            if let Err(problem) = self.end_lease(&lease, Ending::Release, None).await
+                && problem.slug == Slug::Unavailable
+            {
+                kept.push(lease);
+            }
         }
-        Ok(())
+        if kept.is_empty() {
+            return Ok(());
+        }
+        lock(&self.orphans).append(&mut kept);
+        let message = "a lease of a claimant that went away could not be given back".to_owned();
+        Err(DatabaseError::Unavailable { message, indeterminate: false }.into())
     }
 
     /// Gives back what this server's own executors hold.

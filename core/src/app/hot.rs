@@ -3,9 +3,11 @@
 //! A hot run may be ahead of the database: the next decision is taken on it while its last commit is still
 //! on its way to the disk, and the driver keeps the order. Every commit is guarded by the revision and the
 //! commit number that it was decided on, so a hot run that turns out wrong costs a retry and nothing else.
-//! Only decisions use it; whatever clients read comes from the database.
+//! What commits nothing (a refusal, a command for what is so already) has no such guard: it is answered only
+//! from a state that has landed. Whatever clients read comes from the database.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 
 use futures_util::lock::Mutex;
@@ -27,7 +29,22 @@ pub(super) struct HotRun {
     pub(super) workflow: Arc<Workflow>,
     /// Whether a commit that may still be on its way has changed rows that are not kept here.
     pub(super) is_ahead_of_rows: bool,
+    flights: Arc<Flights>,
     instances: BTreeMap<Key, Instance>,
+}
+
+/// The commits that a hot run is ahead of the database by.
+#[derive(Debug, Default)]
+struct Flights {
+    under_way: AtomicU32,
+    any_lost: AtomicBool,
+}
+
+/// A commit on its way. One that is dropped before it has landed is lost: nobody knows what became of it.
+#[derive(Debug)]
+pub(super) struct Flight {
+    flights: Arc<Flights>,
+    has_landed: bool,
 }
 
 /// The place of one run: whoever holds its lock decides.
@@ -67,7 +84,23 @@ impl HotRuns {
 
 impl HotRun {
     pub(super) fn new(run: Run, workflow: Arc<Workflow>) -> Self {
-        Self { run, workflow, is_ahead_of_rows: false, instances: BTreeMap::new() }
+        Self { run, workflow, is_ahead_of_rows: false, flights: Arc::default(), instances: BTreeMap::new() }
+    }
+
+    /// Notes that a commit has been put in line.
+    pub(super) fn take_off(&self) -> Flight {
+        self.flights.under_way.fetch_add(1, Ordering::SeqCst);
+        Flight { flights: self.flights.clone(), has_landed: false }
+    }
+
+    /// Whether a commit that this state rests on has not landed yet.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.flights.under_way.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether a commit that this state rests on may have failed.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.flights.any_lost.load(Ordering::SeqCst)
     }
 
     /// An instance as the last decision left it.
@@ -102,5 +135,21 @@ impl HotRun {
         {
             held.expires_at = held.expires_at.max(expires_at);
         }
+    }
+}
+
+impl Flight {
+    /// The commit is in the database.
+    pub(super) fn land(mut self) {
+        self.has_landed = true;
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !self.has_landed {
+            self.flights.any_lost.store(true, Ordering::SeqCst);
+        }
+        self.flights.under_way.fetch_sub(1, Ordering::SeqCst);
     }
 }

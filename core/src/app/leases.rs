@@ -280,9 +280,10 @@ impl<D: Database, P: Platform> App<D, P> {
         let slot = self.slot(&self.tenant, &run.id);
         let (commit, expires_at) = {
             let mut hot = slot.lock().await;
-            let now = self.platform.now();
+            // By the run's own time, which does not go back with the host's clock.
+            let now = self.platform.now().max(run.updated_at);
             let batch = tasks::extend(&run.id, &self.tenant, &row.key, lease, now);
-            let expires_at = now.plus(lease.ttl);
+            let expires_at = now.plus(lease.ttl).max(lease.expires_at);
             if let Some(hot) = hot.as_mut() {
                 hot.extend(key, id, expires_at);
             }

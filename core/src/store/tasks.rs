@@ -287,9 +287,9 @@ pub(crate) enum Stopped {
     Skipped,
 }
 
-/// Extends a lease that is still held.
+/// Extends a lease that is still held; never shortens it.
 pub(crate) fn extend(run: &RunId, tenant: &TenantId, key: &RowKey, lease: &Lease, now: Timestamp) -> Batch {
-    const SQL: &str = "UPDATE tasks SET lease_expires_at = ?6 WHERE tenant = ?1 AND run_id = ?2 AND \
+    const SQL: &str = "UPDATE tasks SET lease_expires_at = max(lease_expires_at, ?6) WHERE tenant = ?1 AND run_id = ?2 AND \
         task = ?3 AND idx = ?4 AND lease_id = ?5 AND status = 'running' AND lease_expires_at > ?7";
     let params = vec![
         tenant.text().into(),
