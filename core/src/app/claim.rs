@@ -156,7 +156,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let ears = listening.ears();
             let tasks = self.claim_now(asked).await.map_err(|fault| self.fault(fault, ""))?;
             let waits = tasks.is_empty() && wait > Duration::ZERO;
-            if !waits || !self.any_rings(ears, over.as_mut()).await {
+            if !waits || !self.any_rings(ears, over.as_mut()).await || self.drains(asked.worker).await? {
                 return Ok(tasks);
             }
         }

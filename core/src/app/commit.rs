@@ -107,6 +107,10 @@ impl<D: Database, P: Platform> App<D, P> {
             let late = self.alarm.late();
             let outcome = commit.await;
             late.done();
+            if !matches!(outcome.as_deref(), Ok([Outcome::Committed])) {
+                // The hot run has what was not committed.
+                *slot.lock().await = None;
+            }
             match outcome?.first() {
                 Some(Outcome::Committed) => {
                     flight.land();
@@ -115,12 +119,8 @@ impl<D: Database, P: Platform> App<D, P> {
                     self.announce(&decided);
                     return Ok(decided);
                 }
-                Some(Outcome::Refused(index)) => {
-                    *slot.lock().await = None;
-                    if *index >= own {
-                        return Err(Fault::Repeated);
-                    }
-                }
+                Some(Outcome::Refused(index)) if *index >= own => return Err(Fault::Repeated),
+                Some(Outcome::Refused(_)) => {}
                 None => return Err(no_outcome()),
             }
         }
