@@ -107,7 +107,9 @@ fn main() -> ExitCode {
     let title = |case: &Case| format!("{}/{}", case.group, case.name);
     let wanted: Vec<&Case> = cases
         .iter()
-        .filter(|case| filters.is_empty() || filters.iter().any(|filter| title(case).contains(filter.as_str())))
+        .filter(|case| {
+            filters.is_empty() || filters.iter().any(|filter| title(case).contains(filter.as_str()))
+        })
         .collect();
     if std::env::args().any(|word| word == "--list") {
         wanted.iter().for_each(|case| say(&format!("{}: test", title(case))));

@@ -36,7 +36,6 @@ pub struct Step {
 
 /// What a step does.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "most steps are requests")]
 pub enum Act {
     /// Sends a request and looks at the answer.
     Request(Ask, Expected),
@@ -112,7 +111,8 @@ pub fn load(directory: &Path) -> Result<Vec<Case>, Vec<String>> {
     for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "yaml")) {
         let group = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        match Value::from_yaml(&text).map_err(|error| located(&error)).and_then(|value| read(&group, &value)) {
+        match Value::from_yaml(&text).map_err(|error| located(&error)).and_then(|value| read(&group, &value))
+        {
             Ok(more) => cases.extend(more),
             Err(fault) => faults.push(format!("{}: {fault}", file.display())),
         }
@@ -155,9 +155,11 @@ fn resolve(value: &Value, fixtures: &Object, depth: usize) -> Result<Value, Stri
         return Err("fixtures use each other in a circle".to_owned());
     }
     match value {
-        Value::Array(items) => {
-            items.iter().map(|item| resolve(item, fixtures, depth + 1)).collect::<Result<_, _>>().map(Value::Array)
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| resolve(item, fixtures, depth + 1))
+            .collect::<Result<_, _>>()
+            .map(Value::Array),
         Value::Object(members) => {
             let mut resolved = Object::new();
             if let Some(name) = members.get("$use") {
@@ -182,7 +184,9 @@ fn read_step(value: &Value) -> Result<Step, String> {
     let mut fields = Fields::of(value, "a step")?;
     let times = match fields.take("repeat") {
         None => 1,
-        Some(times) => times.as_i64().and_then(|n| u32::try_from(n).ok()).ok_or("repeat: expected a number")?,
+        Some(times) => {
+            times.as_i64().and_then(|n| u32::try_from(n).ok()).ok_or("repeat: expected a number")?
+        }
     };
     let act = if let Some(duration) = fields.text("advance")? {
         Act::Advance(duration.parse().map_err(|error| format!("advance: {error}"))?)
@@ -228,7 +232,9 @@ fn read_ask(fields: &mut Fields) -> Result<Ask, String> {
 fn read_expected(fields: &mut Fields) -> Result<Expected, String> {
     let status = match fields.take("status") {
         None => 200,
-        Some(status) => status.as_i64().and_then(|n| u16::try_from(n).ok()).ok_or("status: expected a number")?,
+        Some(status) => {
+            status.as_i64().and_then(|n| u16::try_from(n).ok()).ok_or("status: expected a number")?
+        }
     };
     let headers = match fields.take("answer_headers") {
         None => Object::new(),
@@ -255,7 +261,8 @@ struct Fields {
 
 impl Fields {
     fn of(value: &Value, what: &'static str) -> Result<Self, String> {
-        let members = value.as_object().ok_or(format!("{what}: expected an object, found {}", value.kind()))?;
+        let members =
+            value.as_object().ok_or(format!("{what}: expected an object, found {}", value.kind()))?;
         Ok(Self { what, members: members.clone() })
     }
 

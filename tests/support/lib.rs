@@ -4,9 +4,13 @@
 pub mod case;
 pub mod coverage;
 pub mod faulty;
+pub mod flaky;
 pub mod host;
 pub mod pattern;
+pub mod people;
 pub mod player;
+pub mod replay;
+pub mod scheduler;
 pub mod world;
 
 pub use world::{VirtualPlatform, World};

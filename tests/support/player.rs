@@ -257,7 +257,8 @@ impl<'a, H: Host + 'static> Player<'a, H> {
         if got.status >= 400 && sent.method != Method::HEAD {
             faults.extend(self.problem_faults(got, id));
         }
-        for (status, name) in [(405, "allow"), (503, "retry-after"), (429, "retry-after"), (201, "location")] {
+        for (status, name) in [(405, "allow"), (503, "retry-after"), (429, "retry-after"), (201, "location")]
+        {
             if got.status == status && header(name).is_none() {
                 faults.push(format!("an answer {status} has no {name}"));
             }
@@ -354,7 +355,8 @@ impl<'a, H: Host + 'static> Player<'a, H> {
             }
             rest = &after[name.len() + 4..];
             if let Some((letter, times)) = name.split_once('*') {
-                let times = times.parse().map_err(|_| format!("{{{{{name}}}}} repeats no number of times"))?;
+                let times =
+                    times.parse().map_err(|_| format!("{{{{{name}}}}} repeats no number of times"))?;
                 filled.push_str(&letter.repeat(times));
                 continue;
             }

@@ -52,6 +52,16 @@ impl VirtualPlatform {
         self.0.sleeps_begun.load(Ordering::SeqCst)
     }
 
+    /// Steps the clock back, as hosts do when they learn the right time. Nobody is woken.
+    pub fn step_back(&self, duration: Duration) {
+        self.0.now.fetch_sub(duration.as_millis() as i64, Ordering::SeqCst);
+    }
+
+    /// What was logged with level `error` and does not contain this.
+    pub fn errors_beyond(&self, expected: &str) -> Vec<String> {
+        self.errors().into_iter().filter(|line| !line.contains(expected)).collect()
+    }
+
     /// What was logged with level `error`.
     pub fn errors(&self) -> Vec<String> {
         self.0.logged.lock().expect("no test panics while it holds this").clone()

@@ -165,14 +165,20 @@ impl<D: Database, P: Platform> App<D, P> {
     /// Grants what is ready now.
     pub(super) async fn claim_now(&self, asked: &Asked<'_>) -> Result<Vec<ClaimedTask>, Fault> {
         loop {
+            let freed = self.queues.freed();
             let candidates = self.candidates(asked).await?;
-            let any = !candidates.is_empty();
-            let (taken, _reserved) = self.queues.reserve(asked.tenant, candidates, asked.max_tasks);
-            if taken.is_empty() {
+            if candidates.is_empty() {
                 return Ok(Vec::new());
             }
+            let (taken, _reserved) = self.queues.reserve(asked.tenant, candidates, asked.max_tasks);
+            if taken.is_empty() {
+                // Other claims are taking all of these: there may be more behind them, and no bell rings for
+                // what they leave.
+                freed.await;
+                continue;
+            }
             let tasks = self.grant(asked, taken).await?;
-            if !tasks.is_empty() || !any {
+            if !tasks.is_empty() {
                 return Ok(tasks);
             }
         }

@@ -94,6 +94,8 @@ impl<D: Database, P: Platform> App<D, P> {
             late.done();
             match outcome?.first() {
                 Some(Outcome::Committed) => {
+                    // A run that has ended is forgotten only if nobody holds its place.
+                    drop(slot);
                     self.announce(&decided);
                     return Ok(decided);
                 }

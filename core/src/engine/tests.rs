@@ -3,5 +3,9 @@
 mod script;
 mod stored;
 
+mod properties;
 mod retrying;
 mod runs;
+mod signals;
+mod size;
+mod tasks;
