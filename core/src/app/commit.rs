@@ -67,28 +67,33 @@ impl<D: Database, P: Platform> App<D, P> {
             let slot = self.hot.slot(tenant, id);
             let pending = {
                 let mut hot = slot.lock().await;
-                if hot.is_none() {
-                    *hot = Some(self.load_run(tenant, id).await?);
+                if hot.as_ref().is_some_and(HotRun::is_lost) {
+                    self.settle().await?;
+                    *hot = None;
                 }
-                let hot = hot.as_mut().expect("it was put there when there was none");
-                along.check(&hot.run)?;
-                let mut decided = self.decide(hot, command).await?;
-                let before = Guard::of(&hot.run);
-                let mut batch = Batch::default();
-                if !decided.events.is_empty() {
-                    self.stamp(&mut decided.after.run);
-                    batch = self.project(&mut decided, Some(before), &along.extras());
-                }
-                let own = batch.writes.len();
-                along.add(&decided, &mut batch);
+                let decision = loop {
+                    if hot.is_none() {
+                        *hot = Some(self.load_run(tenant, id).await?);
+                    }
+                    let hot_run = hot.as_mut().expect("it was put there when there was none");
+                    let decision = self.draft(hot_run, command, along).await;
+                    if !(is_answer(&decision) && hot_run.is_ahead()) {
+                        break decision;
+                    }
+                    // What changes nothing is answered by what is stored, not by what may yet fail.
+                    self.settle().await?;
+                    *hot = None;
+                };
+                let Draft { decided, batch, own } = decision?;
                 if batch.writes.is_empty() {
                     return Ok(decided);
                 }
+                let hot = hot.as_mut().expect("it was decided on");
                 hot.absorb(&decided);
                 // Put in line while the lock is held: the order of commits is the order of decisions.
-                (self.database.write(vec![batch]), decided, own)
+                (self.database.write(vec![batch]), decided, own, hot.takes_off())
             };
-            let (commit, decided, own) = pending;
+            let (commit, decided, own, flight) = pending;
             let late = self.alarm.late();
             let outcome = commit.await;
             late.done();
@@ -96,6 +101,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 // The hot run has what was not committed.
                 *slot.lock().await = None;
             }
+            flight.lands();
             match outcome?.first() {
                 Some(Outcome::Committed) => {
                     // A run that has ended is forgotten only if nobody holds its place.
@@ -109,6 +115,20 @@ impl<D: Database, P: Platform> App<D, P> {
             }
         }
         Err(Fault::Contended)
+    }
+
+    /// Decides on a hot run and makes the batch of it.
+    async fn draft(&self, hot: &mut HotRun, command: &Command, along: &impl Along) -> Result<Draft, Fault> {
+        along.check(&hot.run)?;
+        let mut decided = self.decide(hot, command).await?;
+        let mut batch = Batch::default();
+        if !decided.events.is_empty() {
+            self.stamp(&mut decided.after.run);
+            batch = self.project(&mut decided, Some(Guard::of(&hot.run)), &along.extras());
+        }
+        let own = batch.writes.len();
+        along.add(&decided, &mut batch);
+        Ok(Draft { decided, batch, own })
     }
 
     /// Commits a run that is new.
@@ -276,6 +296,22 @@ impl<D: Database, P: Platform> App<D, P> {
     /// The slot of a run, for what changes a lease without changing the run.
     pub(super) fn slot(&self, tenant: &TenantId, id: &RunId) -> Slot {
         self.hot.slot(tenant, id)
+    }
+}
+
+/// A decision and its writes; those from `own` on are the request's.
+struct Draft {
+    decided: Decided,
+    batch: Batch,
+    own: usize,
+}
+
+/// Whether a decision changes nothing of the run, so that its answer rests on the run alone.
+fn is_answer(decision: &Result<Draft, Fault>) -> bool {
+    match decision {
+        Ok(draft) => draft.decided.events.is_empty(),
+        Err(Fault::Refused(_) | Fault::Condition(_)) => true,
+        Err(Fault::NoRun | Fault::Contended | Fault::Repeated | Fault::Store(_)) => false,
     }
 }
 

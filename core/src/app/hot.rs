@@ -6,6 +6,7 @@
 //! Only decisions use it; whatever clients read comes from the database.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 
 use futures_util::lock::Mutex;
@@ -28,7 +29,19 @@ pub(super) struct HotRun {
     /// Whether a commit that may still be on its way has changed rows that are not kept here.
     pub(super) is_ahead_of_rows: bool,
     instances: BTreeMap<Key, Instance>,
+    commits: Arc<Commits>,
 }
+
+/// The commits of one hot run whose end is not known.
+#[derive(Debug, Default)]
+struct Commits {
+    under_way: AtomicUsize,
+    lost: AtomicBool,
+}
+
+/// One commit of a hot run on its way. If this is dropped before it has landed, nobody knows how it ended.
+#[derive(Debug)]
+pub(super) struct Flight(Option<Arc<Commits>>);
 
 /// The place of one run: whoever holds its lock decides.
 pub(super) type Slot = Arc<Mutex<Option<HotRun>>>;
@@ -67,7 +80,24 @@ impl HotRuns {
 
 impl HotRun {
     pub(super) fn new(run: Run, workflow: Arc<Workflow>) -> Self {
-        Self { run, workflow, is_ahead_of_rows: false, instances: BTreeMap::new() }
+        let (instances, commits) = (BTreeMap::new(), Arc::default());
+        Self { run, workflow, is_ahead_of_rows: false, instances, commits }
+    }
+
+    /// Whether it has anything of a commit that has not landed and may yet fail.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.commits.under_way.load(Ordering::SeqCst) > 0 || self.is_lost()
+    }
+
+    /// Whether it has anything of a commit of which nobody will say how it ended.
+    pub(super) fn is_lost(&self) -> bool {
+        self.commits.lost.load(Ordering::SeqCst)
+    }
+
+    /// Notes that a commit of what it has become is on its way.
+    pub(super) fn takes_off(&self) -> Flight {
+        self.commits.under_way.fetch_add(1, Ordering::SeqCst);
+        Flight(Some(self.commits.clone()))
     }
 
     /// An instance as the last decision left it.
@@ -101,6 +131,23 @@ impl HotRun {
             && held.id == *lease
         {
             held.expires_at = held.expires_at.max(expires_at);
+        }
+    }
+}
+
+impl Flight {
+    /// The commit has ended, and if it failed, the hot run that has it was forgotten.
+    pub(super) fn lands(mut self) {
+        if let Some(commits) = self.0.take() {
+            commits.under_way.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if let Some(commits) = &self.0 {
+            commits.lost.store(true, Ordering::SeqCst);
         }
     }
 }
