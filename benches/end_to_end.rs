@@ -63,7 +63,8 @@ async fn main() {
 
 async fn measure(clients: u64, runs: u64) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let database = Local::open(&directory.path().join("bench.db"), local::Options::default()).expect("it opens");
+    let database =
+        Local::open(&directory.path().join("bench.db"), local::Options::default()).expect("it opens");
     let bare = bare_commits(&directory, clients, runs).await;
     let random = Clock(Arc::new(AtomicU64::new(1)));
     let app = App::open(database.clone(), random, Settings::default()).await.expect("it migrates");
@@ -73,7 +74,8 @@ async fn measure(clients: u64, runs: u64) {
     expect(&app, "PUT", "/api/v1/workflows/one", document, 201).await;
     let before = database.stats();
     let start = Instant::now();
-    let tasks: Vec<_> = (0..clients).map(|client| tokio::spawn(work(app.clone(), client, runs / clients))).collect();
+    let tasks: Vec<_> =
+        (0..clients).map(|client| tokio::spawn(work(app.clone(), client, runs / clients))).collect();
     for task in tasks {
         task.await.expect("no client fails");
     }
@@ -92,7 +94,8 @@ async fn measure(clients: u64, runs: u64) {
 
 /// One row in one batch, by as many callers: what the disk and SQLite allow.
 async fn bare_commits(directory: &tempfile::TempDir, clients: u64, rows: u64) -> f64 {
-    let database = Local::open(&directory.path().join("bare.db"), local::Options::default()).expect("it opens");
+    let database =
+        Local::open(&directory.path().join("bare.db"), local::Options::default()).expect("it opens");
     let write = |sql: &'static str, params| {
         let mut batch = Batch::default();
         batch.push(Statement::new(sql, params));
@@ -128,7 +131,14 @@ async fn work(app: Server, client: u64, runs: u64) {
         let claimed = expect(&app, "POST", "/api/v1/tasks/claim", &claim, 200).await;
         for task in claimed.get("tasks").and_then(Value::as_array).unwrap_or_default() {
             let lease = task.get("lease_id").and_then(Value::as_str).expect("a claimed task has a lease");
-            expect(&app, "POST", &format!("/api/v1/leases/{lease}/complete"), r#"{"output":{"ok":true}}"#, 200).await;
+            expect(
+                &app,
+                "POST",
+                &format!("/api/v1/leases/{lease}/complete"),
+                r#"{"output":{"ok":true}}"#,
+                200,
+            )
+            .await;
         }
         expect(&app, "GET", &format!("/api/v1/runs/{id}/result?timeout=30s"), "", 200).await;
     }

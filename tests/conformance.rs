@@ -37,8 +37,8 @@
 //! - the same with `background: name`: the request must not be answered at once; other steps go on, until
 //!   `join: name` (with an expectation) or `hang_up: name` (the client goes away).
 //! - `advance: 30s` moves the clock and fires what has become due.
-//! - `database: fail` (also `fail_reads`, `fail_writes`, `break`, `hold`, `heal`) makes the database fail;
-//!   `hold` does what it is asked but keeps the answer back.
+//! - `database: fail` (also `fail_reads`, `fail_writes`, `break`, `hold`, `lose`, `heal`) makes the database fail;
+//!   `hold` does what it is asked but keeps the answer back, `lose` does not even do it.
 //!
 //! `repeat: 100` repeats a step, `{{n}}` counts from 0. `{{name}}` stands for what was captured; a string
 //! that is nothing else takes the captured type. `{{a*5000}}` is that letter so many times.

@@ -9,7 +9,7 @@ use selvedge::time::Duration;
 use selvedge::{App, Budget, Settings};
 use selvedge_libsql::Local;
 
-use crate::faulty::{Faulty, Mode, Switch};
+use crate::faulty::{Faulty, Switch};
 use crate::world::VirtualPlatform;
 
 /// The server of every host here: on a database in memory that can be made to fail.
@@ -25,7 +25,7 @@ pub trait Host {
 
     /// Does what is due now, as a host does whenever it is woken.
     async fn drive(&self) {
-        if self.ground().switch.mode() != Mode::Hold {
+        if !self.ground().switch.holds() {
             self.ground().server.drive(Budget::Idle).await;
         }
     }
