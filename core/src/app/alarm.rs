@@ -42,9 +42,11 @@ impl Alarm {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
-    /// Takes the word that the drive is needed now.
-    pub(super) fn take(&self) -> bool {
-        self.needed.swap(false, Ordering::SeqCst)
+    /// The drive begins to look. Until it says when it comes by again, every time rings: it may have looked
+    /// already where that timer stands.
+    pub(super) fn take(&self) {
+        self.set(None);
+        self.needed.store(false, Ordering::SeqCst);
     }
 
     /// Whether the drive is needed now.
