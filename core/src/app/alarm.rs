@@ -16,8 +16,8 @@ pub(super) struct Alarm {
     bell: Event,
 }
 
-/// Held while a commit is on its way. A caller that goes away before it has landed cannot announce it: then
-/// the drive does.
+/// Held while a commit is on its way. A caller that goes away before it has landed, or is not told whether
+/// it has, cannot announce it: then the drive does.
 pub(super) struct Late<'a>(Option<&'a Alarm>);
 
 impl Alarm {

@@ -105,9 +105,9 @@ impl<D: Database, P: Platform> App<D, P> {
             };
             let (commit, flight, decided, own) = pending;
             let late = self.alarm.late();
-            let outcome = commit.await;
+            let outcome = commit.await?;
             late.done();
-            match outcome?.first() {
+            match outcome.first() {
                 Some(Outcome::Committed) => {
                     flight.land();
                     drop(slot);
@@ -142,9 +142,9 @@ impl<D: Database, P: Platform> App<D, P> {
         along.add(&decided, &mut batch);
         let commit = self.database.write(vec![batch]);
         let late = self.alarm.late();
-        let outcome = commit.await;
+        let outcome = commit.await?;
         late.done();
-        match outcome?.first() {
+        match outcome.first() {
             Some(Outcome::Committed) => {
                 self.announce(&decided);
                 Ok(Created::New(Box::new(decided)))
