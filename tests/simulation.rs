@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::select;
 use http_body_util::{BodyExt, Full};
 use selvedge::platform::Platform;
-use selvedge::time::Duration;
+use selvedge::time::{Duration, Timestamp};
 use selvedge::value::Value;
 use selvedge::{App, Budget, Settings};
 use selvedge_libsql::Local;
@@ -19,6 +19,7 @@ use selvedge_tests::flaky::{Fate, Flaky};
 use selvedge_tests::people::{Fact, Reply, Request, Street};
 use selvedge_tests::replay::{assert_replays, cell};
 use selvedge_tests::scheduler::{Dice, Task};
+use selvedge_tests::world::START;
 
 /// How many seeds are played.
 const SEEDS: u64 = 200;
@@ -26,6 +27,8 @@ const SEEDS: u64 = 200;
 const STEPS_OF_MISCHIEF: u64 = 1500;
 /// More steps than any world needs to its end.
 const STEPS_MAX: u64 = 60_000;
+/// How long the server may take to get over a fault.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How many runs there are.
 const RUNS: u32 = 4;
 /// How many workers there are.
@@ -84,8 +87,8 @@ struct Simulation {
     facts: Vec<Fact>,
     trace: Rc<RefCell<Vec<String>>>,
     mischief: bool,
-    /// Since when nothing fails any more, and the world has had time to get over it.
-    calm_from: Option<selvedge::time::Timestamp>,
+    /// When the world will have had the time to get over the last fault.
+    calm_from: Timestamp,
 }
 
 impl Simulation {
@@ -112,7 +115,7 @@ impl Simulation {
             facts: Vec::new(),
             trace: Rc::default(),
             mischief: true,
-            calm_from: None,
+            calm_from: START,
         };
         for run in 0..RUNS {
             let client = world.street.clone().client(format!("r{run}"));
@@ -134,7 +137,6 @@ impl Simulation {
                 self.note("nothing fails any more".to_owned());
                 self.mischief = false;
                 *self.street.mischief.borrow_mut() = false;
-                self.calm_from = Some(self.platform.now().plus(Duration::from_secs(120)));
             }
             if *self.street.ended.borrow() == RUNS {
                 break;
@@ -157,7 +159,7 @@ impl Simulation {
 
     async fn step(&mut self) {
         if self.mischief && self.strike().await {
-            return;
+            return self.be_patient();
         }
         let woken: Vec<usize> = (0..self.tasks.len()).filter(|at| self.tasks[*at].is_woken()).collect();
         let (woken_count, line) = (woken.len() as u64, self.flaky.waiting() as u64);
@@ -175,6 +177,7 @@ impl Simulation {
             let fate = self.fate();
             if fate != Fate::Done {
                 self.note(format!("the database: {fate:?}"));
+                self.be_patient();
             }
             self.flaky.land(fate).await;
         }
@@ -224,6 +227,10 @@ impl Simulation {
             2 => Fate::LostAfter,
             _ => Fate::Done,
         }
+    }
+
+    fn be_patient(&mut self) {
+        self.calm_from = self.platform.now().plus(PATIENCE);
     }
 
     fn move_clock(&mut self) {
@@ -285,7 +292,7 @@ impl Simulation {
 
     /// Nobody can go on until the clock moves: then nothing that could be done may be left undone.
     async fn when_quiet(&self) {
-        if self.calm_from.is_none_or(|from| self.platform.now() < from) {
+        if self.platform.now() < self.calm_from {
             return;
         }
         let now = self.platform.now().as_millis().to_string();

@@ -9,6 +9,7 @@ pub mod host;
 pub mod pattern;
 pub mod people;
 pub mod player;
+pub mod recorder;
 pub mod replay;
 pub mod scheduler;
 pub mod world;

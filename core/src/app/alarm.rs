@@ -16,8 +16,8 @@ pub(super) struct Alarm {
     bell: Event,
 }
 
-/// Held while a commit is on its way. A caller that goes away before it has landed cannot announce it: then
-/// the drive does.
+/// Held while a commit is on its way. A caller that goes away before it has landed, or is not told whether
+/// it has, cannot announce it: then the drive does.
 pub(super) struct Late<'a>(Option<&'a Alarm>);
 
 impl Alarm {
@@ -42,9 +42,11 @@ impl Alarm {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
-    /// Takes the word that the drive is needed now.
-    pub(super) fn take(&self) -> bool {
-        self.needed.swap(false, Ordering::SeqCst)
+    /// The drive begins to look. Until it says when it comes by again, every time rings: it may have looked
+    /// already where that timer stands.
+    pub(super) fn take(&self) {
+        self.set(None);
+        self.needed.store(false, Ordering::SeqCst);
     }
 
     /// Whether the drive is needed now.

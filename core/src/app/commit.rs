@@ -105,13 +105,14 @@ impl<D: Database, P: Platform> App<D, P> {
             };
             let (commit, flight, decided, own) = pending;
             let late = self.alarm.late();
-            let outcome = commit.await;
+            let outcome = commit.await?;
             late.done();
-            if !matches!(outcome.as_deref(), Ok([Outcome::Committed])) {
+            let outcome = outcome.first();
+            if outcome != Some(&Outcome::Committed) {
                 // The hot run has what was not committed.
                 *slot.lock().await = None;
             }
-            match outcome?.first() {
+            match outcome {
                 Some(Outcome::Committed) => {
                     flight.land();
                     // A run that has ended is forgotten only if nobody holds its place.
@@ -143,9 +144,9 @@ impl<D: Database, P: Platform> App<D, P> {
         along.add(&decided, &mut batch);
         let commit = self.database.write(vec![batch]);
         let late = self.alarm.late();
-        let outcome = commit.await;
+        let outcome = commit.await?;
         late.done();
-        match outcome?.first() {
+        match outcome.first() {
             Some(Outcome::Committed) => {
                 self.announce(&decided);
                 Ok(Created::New(Box::new(decided)))
