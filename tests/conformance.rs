@@ -54,6 +54,7 @@
 //! the same in MessagePack as in JSON. `tests/support/player.rs` holds each answer against these.
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -166,10 +167,13 @@ fn play(case: &Case, pass: Pass, catalogue: &Catalogue, coverage: &mut Coverage)
         Pass::Json => Format::Json,
         Pass::MessagePack => Format::MessagePack,
     };
-    let played = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let host = InProcess(Ground::new(settings).await);
-        Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
-    });
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let host = InProcess(Ground::new(settings).await);
+            Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+        })
+    }));
+    let played = played.unwrap_or_else(|_| Err("it panicked, as said above".to_owned()));
     match played {
         Ok(()) => Outcome::Passed,
         Err(fault) => Outcome::Failed(fault),

@@ -36,7 +36,6 @@ pub struct Step {
 
 /// What a step does.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "most steps are requests")]
 pub enum Act {
     /// Sends a request and looks at the answer.
     Request(Ask, Expected),

@@ -22,11 +22,10 @@ use crate::value::Payload;
 use crate::workflow::model::Kind;
 
 use super::App;
-use super::bells::{Bells, Topic};
+use super::bells::Topic;
 use super::commit::ClaimId;
 use super::fault::Fault;
 use super::lock;
-use super::queues::Reserved;
 use super::runs::{bounded, wait_schema};
 use super::shapes::ClaimedTask;
 
@@ -121,37 +120,6 @@ impl Drop for Undelivered<'_> {
     }
 }
 
-/// The heads of the lanes that a claim may take from, in the order of claims.
-struct Heads {
-    candidates: Vec<Candidate>,
-    /// Whether no lane holds more, as far as a claim looks.
-    are_all: bool,
-}
-
-/// Candidates that other claims leave alone while this one takes them. What it does not take after all, it
-/// tells the others of, who may be waiting by now.
-struct HeldBack<'a> {
-    bells: &'a Bells,
-    topics: Vec<Topic>,
-    reserved: Option<Reserved<'a>>,
-}
-
-impl HeldBack<'_> {
-    /// There is nothing left for the others.
-    fn all_granted(mut self) {
-        self.topics.clear();
-    }
-}
-
-impl Drop for HeldBack<'_> {
-    fn drop(&mut self) {
-        self.reserved = None;
-        for topic in &self.topics {
-            self.bells.ring(topic);
-        }
-    }
-}
-
 impl<D: Database, P: Platform> App<D, P> {
     pub(super) async fn claim_tasks(&self, call: &Call<'_>) -> Result<Answer, Problem> {
         let body: Claim = call.body()?;
@@ -188,7 +156,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let ears = listening.ears();
             let tasks = self.claim_now(asked).await.map_err(|fault| self.fault(fault, ""))?;
             let waits = tasks.is_empty() && wait > Duration::ZERO;
-            if !waits || !self.any_rings(ears, over.as_mut()).await {
+            if !waits || !self.any_rings(ears, over.as_mut()).await || self.drains(asked.worker).await? {
                 return Ok(tasks);
             }
         }
@@ -197,22 +165,19 @@ impl<D: Database, P: Platform> App<D, P> {
     /// Grants what is ready now.
     pub(super) async fn claim_now(&self, asked: &Asked<'_>) -> Result<Vec<ClaimedTask>, Fault> {
         loop {
-            let Heads { candidates, are_all } = self.heads(asked).await?;
-            let (taken, reserved) = self.queues.reserve(asked.tenant, candidates, asked.max_tasks);
-            if taken.is_empty() && are_all {
+            let freed = self.queues.freed();
+            let candidates = self.candidates(asked).await?;
+            if candidates.is_empty() {
                 return Ok(Vec::new());
             }
+            let (taken, _reserved) = self.queues.reserve(asked.tenant, candidates, asked.max_tasks);
             if taken.is_empty() {
-                // Other claims have taken these heads since: there may be more behind them.
+                // Other claims are taking all of these: there may be more behind them, and no bell rings for
+                // what they leave.
+                freed.await;
                 continue;
             }
-            let wanted = taken.len();
-            let topics = asked.queues.iter().map(|queue| Topic::Queue(asked.tenant.clone(), queue.clone()));
-            let held = HeldBack { bells: &self.bells, topics: topics.collect(), reserved: Some(reserved) };
             let tasks = self.grant(asked, taken).await?;
-            if tasks.len() == wanted {
-                held.all_granted();
-            }
             if !tasks.is_empty() {
                 return Ok(tasks);
             }
@@ -220,7 +185,7 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// The heads of the lanes that the worker may claim from, in the order of claims.
-    async fn heads(&self, asked: &Asked<'_>) -> Result<Heads, Fault> {
+    async fn candidates(&self, asked: &Asked<'_>) -> Result<Vec<Candidate>, Fault> {
         let reads = asked.queues.iter().map(|queue| claims::lanes(asked.tenant, queue)).collect();
         let mut lanes: Vec<(Arc<str>, Arc<str>)> = Vec::new();
         for (queue, rows) in asked.queues.iter().zip(self.database.read(reads).await?) {
@@ -231,12 +196,12 @@ impl<D: Database, P: Platform> App<D, P> {
                 }
             }
         }
-        let mut heads = Heads { candidates: Vec::new(), are_all: true };
         if lanes.is_empty() {
-            return Ok(heads);
+            return Ok(Vec::new());
         }
         let limit = (asked.max_tasks + self.queues.in_flight()).min(HEADS_MAX);
         let reads = lanes.iter().map(|(_, lane)| claims::head(asked.tenant, lane, limit)).collect();
+        let mut candidates = Vec::new();
         for ((queue, _), rows) in lanes.iter().zip(self.database.read(reads).await?) {
             let read: Result<Vec<Candidate>, StoreError> =
                 rows.into_iter().map(claims::read_candidate).collect();
@@ -244,11 +209,10 @@ impl<D: Database, P: Platform> App<D, P> {
             if let Some(head) = read.first() {
                 self.queues.advance(asked.tenant, queue, head.fair_order);
             }
-            heads.are_all &= read.len() < limit || limit == HEADS_MAX;
-            heads.candidates.extend(read);
+            candidates.extend(read);
         }
-        heads.candidates.sort_by_key(|candidate| (-candidate.priority, candidate.fair_order));
-        Ok(heads)
+        candidates.sort_by_key(|candidate| (-candidate.priority, candidate.fair_order));
+        Ok(candidates)
     }
 
     /// Grants leases for these, one commit for each run; what was lost to a race drops out.

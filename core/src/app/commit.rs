@@ -110,11 +110,13 @@ impl<D: Database, P: Platform> App<D, P> {
             match outcome.first() {
                 Some(Outcome::Committed) => {
                     flight.land();
+                    // A run that has ended is forgotten only if nobody holds its place.
                     drop(slot);
                     self.announce(&decided);
                     return Ok(decided);
                 }
                 Some(Outcome::Refused(index)) => {
+                    // The hot run has what was not committed.
                     *slot.lock().await = None;
                     if *index >= own {
                         return Err(Fault::Repeated);

@@ -9,6 +9,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use event_listener::{Event, EventListener};
+
 use crate::ids::{RunId, TenantId};
 use crate::store::claims::Candidate;
 
@@ -21,6 +23,7 @@ pub(super) struct Queues {
     virtual_times: Mutex<HashMap<(TenantId, String), i64>>,
     lanes: Mutex<HashSet<(TenantId, String)>>,
     in_flight: Mutex<HashSet<Claimed>>,
+    freed: Event,
 }
 
 /// Instances that a claim under way has taken for itself among the claims of this server.
@@ -59,6 +62,11 @@ impl Queues {
         lock(&self.in_flight).len()
     }
 
+    /// Comes back when a claim that is under way after this call has ended.
+    pub(super) fn freed(&self) -> EventListener {
+        self.freed.listen()
+    }
+
     /// Takes the first of these that no other claim is taking, at most `limit`.
     pub(super) fn reserve(
         &self,
@@ -89,6 +97,10 @@ impl Drop for Reserved<'_> {
         let mut in_flight = lock(&self.queues.in_flight);
         for claimed in &self.claimed {
             in_flight.remove(claimed);
+        }
+        drop(in_flight);
+        if !self.claimed.is_empty() {
+            self.queues.freed.notify(usize::MAX);
         }
     }
 }

@@ -128,6 +128,8 @@ impl<D: Database, P: Platform> App<D, P> {
         let row = self.worker(&id).await?.ok_or_else(|| Problem::not_found("worker", &id))?;
         let gone = row.draining || self.is_past(row.last_seen_at.plus(OFFLINE_AFTER));
         self.write(workers::drain(&self.tenant, &id)).await?;
+        // A claim of this worker that waits ends with nothing.
+        self.bells.ring_all();
         if gone {
             self.write(workers::forget(&self.tenant, &id)).await?;
             lock(&self.seen).remove(&id);
@@ -166,6 +168,11 @@ impl<D: Database, P: Platform> App<D, P> {
             self.write(workers::seen(&self.tenant, id, now)).await?;
         }
         Ok(true)
+    }
+
+    /// Whether a worker is to get no more tasks.
+    pub(super) async fn drains(&self, id: &WorkerId) -> Result<bool, Problem> {
+        Ok(self.worker(id).await?.is_some_and(|row| row.draining))
     }
 
     async fn worker(&self, id: &WorkerId) -> Result<Option<WorkerRow>, Problem> {

@@ -83,9 +83,22 @@ impl Declared {
     }
 }
 
-/// `^attribute\.` means the prefix `attribute.`.
+/// What every match of the pattern begins with: `attribute.` for `^attribute\.[a-z]+$`.
 fn prefix_of(pattern: &str) -> String {
-    pattern.trim_start_matches('^').replace('\\', "")
+    let mut prefix = String::new();
+    let mut letters = pattern.strip_prefix('^').unwrap_or_default().chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => prefix.extend(letters.next()),
+            '*' | '?' | '{' => {
+                prefix.pop();
+                break;
+            }
+            '.' | '[' | '(' | '+' | '$' => break,
+            _ => prefix.push(letter),
+        }
+    }
+    prefix
 }
 
 fn slug(_: &mut SchemaGenerator) -> Schema {
@@ -97,6 +110,17 @@ fn slug(_: &mut SchemaGenerator) -> Schema {
 mod tests {
     use super::*;
     use crate::http::operations::OPERATIONS;
+
+    #[test]
+    fn prefixes_end_where_patterns_vary() {
+        for (pattern, prefix) in [
+            (r"^attribute\.", "attribute."),
+            (r"^attribute\.[A-Za-z_][A-Za-z0-9_]{0,63}(\.(gte|gt|lte|lt))?$", "attribute."),
+            ("attribute", ""),
+        ] {
+            assert_eq!(prefix_of(pattern), prefix, "{pattern}");
+        }
+    }
 
     #[test]
     fn every_parameter_of_a_path_has_a_type() {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) use api::{Api, Lost, Reply};
 pub(crate) use process::{Ended, Process, command, is_running};
-pub(crate) use server::Server;
+pub(crate) use server::{Server, own_address};
 
 /// How long a test waits for what should happen soon. Long, because other tests run at the same time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use super::{Api, Ended, Process, eventually};
+use super::{Api, Ended, Process, command};
 
 /// A server in a process of its own.
 pub(crate) struct Server {
@@ -20,31 +20,35 @@ impl Server {
 
     /// The same with further arguments.
     pub(crate) async fn with(database: &Path, more: &[&str]) -> Self {
-        Self::at("127.0.0.1", database, more).await
+        Self::at("127.0.0.1:0", database, more).await
     }
 
-    /// The same on this address, on a port that is free there.
-    pub(crate) async fn at(address: &str, database: &Path, more: &[&str]) -> Self {
+    /// The same on this address.
+    pub(crate) async fn at(bind: &str, database: &Path, more: &[&str]) -> Self {
         let database = database.to_str().expect("a path of ASCII");
-        let bind = format!("{address}:0");
-        let arguments = ["serve", "--bind", &bind, "--database", database];
+        let arguments = ["serve", "--bind", bind, "--database", database];
         let mut process = Process::start(&[&arguments, more].concat());
-        process.shows("listening on").await;
-        // The address follows the line of the log, on the other stream.
-        let url = eventually("the server prints its address", async || {
-            process.stdout().lines().next().map(str::to_owned).filter(|_| process.stdout().ends_with('\n'))
-        })
-        .await;
+        process.shows(", database ").await;
+        let log = process.stderr();
+        let url = log.split_once("listening on ").and_then(|(_, rest)| rest.split_once(','));
+        let url = url.expect("the log names the address").0.to_owned();
         Self { process, url }
+    }
+
+    /// Where it listens, for another server that takes its place.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").expect("it speaks HTTP")
     }
 
     pub(crate) fn api(&self) -> Api {
         Api::new(&self.url)
     }
 
-    /// A worker of this server as a process of its own.
-    pub(crate) async fn worker(&self, more: &[&str]) -> Process {
-        let mut worker = Process::start(&[&["worker", "--server", &self.url], more].concat());
+    /// A worker of this server as a process of its own, whose commands run in this directory.
+    pub(crate) async fn worker(&self, directory: &Path, more: &[&str]) -> Process {
+        let mut worker = command(&[&["worker", "--server", &self.url], more].concat());
+        worker.current_dir(directory);
+        let mut worker = Process::of(worker);
         worker.shows("working for").await;
         worker
     }
@@ -54,4 +58,11 @@ impl Server {
         self.process.signal(Signal::TERM);
         self.process.ended().await
     }
+}
+
+/// An address of this machine where no other program is met on the port of a server that is gone. Each
+/// `place` has another one.
+pub(crate) fn own_address(place: u8) -> String {
+    let pid = std::process::id();
+    format!("127.{}.{}.{place}:0", pid >> 8 & 255, pid & 255)
 }

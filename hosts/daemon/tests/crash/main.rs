@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use common::{Api, PATIENCE, Server, directory, eventually};
+use common::{Api, PATIENCE, Server, directory, eventually, own_address};
 use load::{Load, Random};
 
 const SEED_DEFAULT: u64 = 0x5e17_ed6e;
@@ -25,37 +25,57 @@ const FACTS: (u64, u64) = (10, 80);
 const CLIENTS: u64 = 3;
 const WORKERS: u64 = 5;
 
+/// How a server ends.
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    /// In the middle of whatever it does.
+    Kill,
+    /// After what it does.
+    Terminate,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
+    blows(&[Blow::Kill; ROUNDS], 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_the_server_is_stopped() {
+    blows(&[Blow::Terminate; ROUNDS / 5], 2).await;
+}
+
+/// Puts a server under load, ends it once for each of these, and judges what is left at the end.
+async fn blows(blows: &[Blow], place: u8) {
     let seed = std::env::var("CRASH_SEED").map_or(SEED_DEFAULT, |seed| seed.parse().expect("a number"));
     eprintln!("CRASH_SEED={seed}");
     let mut random = Random::new(seed);
     let directory = directory();
     let database = directory.path().join("crash.db");
-    // An address of our own: no other program may be met on the port of a server that was killed.
-    let pid = std::process::id();
-    let address = format!("127.{}.{}.77", pid >> 8 & 255, pid & 255);
+    let address = own_address(place);
 
     let mut server = Server::at(&address, &database, &[]).await;
     load::save_workflows(&server.api()).await;
     let load = Arc::new(Load::new(&server.api(), &server.url));
-    let mut tasks = JoinSet::new();
+    let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
-        tasks.spawn(load.clone().client(number, random.fork()));
+        clients.spawn(load.clone().client(number, random.fork()));
     }
     let mut workers = JoinSet::new();
     for number in 0..WORKERS {
         workers.spawn(load.clone().worker(number, random.fork()));
     }
 
-    for round in 0..ROUNDS {
+    for blow in blows {
         let facts = random.between(FACTS.0, FACTS.1);
         tokio::select! {
             noted = timeout(PATIENCE, load.further(facts)) => noted.expect("the load goes on"),
-            Some(ended) = tasks.join_next() => panic!("round {round}: a client ended: {ended:?}"),
-            Some(ended) = workers.join_next() => panic!("round {round}: a worker ended: {ended:?}"),
+            Some(ended) = clients.join_next() => panic!("a client ended: {ended:?}"),
+            Some(ended) = workers.join_next() => panic!("a worker ended: {ended:?}"),
         }
-        server.process.kill();
+        match blow {
+            Blow::Kill => server.process.kill(),
+            Blow::Terminate => assert_eq!(server.stop().await.code, Some(0)),
+        }
         let known = load.facts_since_last_time();
         server = Server::at(&address, &database, &[]).await;
         load.moved_to(&server.url);
@@ -64,7 +84,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
 
     let api = server.api();
     load.start_no_more();
-    while let Some(ended) = tasks.join_next().await {
+    while let Some(ended) = clients.join_next().await {
         ended.expect("no client panics");
     }
     everything_finishes(&api).await;
