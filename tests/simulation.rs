@@ -22,7 +22,7 @@ use selvedge_tests::scheduler::{Dice, Task};
 use selvedge_tests::world::START;
 
 /// How many seeds are played.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 120;
 /// How many steps the faults last.
 const STEPS_OF_MISCHIEF: u64 = 1500;
 /// More steps than any world needs to its end.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use selvedge::store::database::{Batch, Cell, Database, Row, Statement};
+use selvedge::store::database::{Batch, Database, Row, Statement};
 use selvedge::time::Duration;
 use selvedge::value::Value;
 use selvedge::{App, Budget, OpenError, Settings};
@@ -13,9 +13,8 @@ use selvedge_tests::recorder::Recorder;
 
 /// Plans that look through a whole table or sort, with the reason why they may: part of the statement, part
 /// of the plan's line, why.
-const ACCEPTED: [(&str, &str, &str); 3] = [
+const ACCEPTED: [(&str, &str, &str); 2] = [
     ("FROM sqlite_master", "SCAN sqlite_master", "the schema is short, and asked for when a server starts"),
-    ("FROM migrations", "SCAN migrations", "it has a row for each version there has been"),
     ("SELECT tenant FROM tenants", "SCAN tenants", "every tenant is wanted"),
 ];
 
@@ -120,8 +119,9 @@ async fn no_statement_looks_through_a_table_or_sorts() {
     let mut faults = Vec::new();
     let mut used = [false; ACCEPTED.len()];
     let seen = recorder.seen();
-    for (sql, params) in seen.iter().filter(|(sql, _)| !sql.starts_with("CREATE")) {
-        for line in plan(&database, sql, params).await {
+    let planner = planner(&database).await;
+    for sql in seen.iter().filter(|sql| !sql.starts_with("CREATE")) {
+        for line in plan(&planner, sql) {
             if !looks_through_a_table(&line) && !line.contains("TEMP B-TREE") {
                 continue;
             }
@@ -141,7 +141,7 @@ async fn no_statement_looks_through_a_table_or_sorts() {
     for text in
         ["FROM tasks WHERE tenant = ?1 AND lane = ?2", "wake_at <= ?2", "FROM logs", "run_attributes a"]
     {
-        assert!(seen.keys().any(|sql| sql.contains(text)), "the script never runs {text:?}");
+        assert!(seen.iter().any(|sql| sql.contains(text)), "the script never runs {text:?}");
     }
 }
 
@@ -155,11 +155,28 @@ fn looks_through_a_table(line: &str) -> bool {
     )
 }
 
-async fn plan(database: &Local, sql: &str, params: &[Cell]) -> Vec<String> {
-    let explain = Statement::new(format!("EXPLAIN QUERY PLAN {sql}"), params.to_vec());
-    let answers = database.read(vec![explain]).await.unwrap_or_else(|error| panic!("{error} in {sql}"));
-    let detail = |row: &Row| row.last().and_then(Cell::as_text).expect("a plan has words").to_string();
-    answers.iter().flatten().map(detail).collect()
+/// SQLite itself, with the tables of a database and nothing in them.
+async fn planner(database: &Local) -> rusqlite::Connection {
+    let tables = Statement::new("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL", Vec::new());
+    let tables = database.read(vec![tables]).await.expect("the test's own statement");
+    let connection = rusqlite::Connection::open_in_memory().expect("memory");
+    for row in tables.iter().flatten() {
+        let sql = row[0].as_text().expect("a table's text");
+        connection.execute_batch(sql).expect("it was made so before");
+    }
+    connection
+}
+
+fn plan(planner: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut explain = planner
+        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+        .unwrap_or_else(|error| panic!("{error} in {sql}"));
+    let mut lines = Vec::new();
+    let mut rows = explain.raw_query();
+    while let Some(row) = rows.next().expect("a plan") {
+        lines.push(row.get("detail").expect("a plan has words"));
+    }
+    lines
 }
 
 /// Carries out the script.
@@ -199,18 +216,14 @@ async fn list(app: &App<Recorder<Local>, VirtualPlatform>, path: &str) {
 }
 
 async fn call(app: &App<Recorder<Local>, VirtualPlatform>, method: &str, path: &str, body: &str) -> Value {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("idempotency-key", format!("{method}{path}{body}").len().to_string());
+    let mut request = Request::builder().method(method).uri(path);
     if !body.is_empty() {
         request = request.header("content-type", "application/json");
     }
-    if method == "GET" || path.contains("claim") {
-        request = Request::builder().method(method).uri(path);
-        if !body.is_empty() {
-            request = request.header("content-type", "application/json");
-        }
+    if method != "GET" && !path.contains("claim") {
+        let text = format!("{path}{body}");
+        let key: String = text.chars().filter(char::is_ascii_alphanumeric).take(128).collect();
+        request = request.header("idempotency-key", key);
     }
     let request = request.body(Full::new(Bytes::from(body.to_owned()))).expect("a valid request");
     let response = app.handle(request).await;

@@ -1,16 +1,16 @@
 //! A database that remembers every statement that it was asked to run.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use selvedge::store::database::{Batch, Cell, Database, DatabaseError, Outcome, Row, Statement};
+use selvedge::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
 
 /// A database with a memory for texts of statements. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Recorder<D> {
     inner: D,
-    seen: Arc<Mutex<BTreeMap<String, Vec<Cell>>>>,
+    seen: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl<D> Recorder<D> {
@@ -19,14 +19,16 @@ impl<D> Recorder<D> {
         Self { inner, seen: Arc::default() }
     }
 
-    /// Each text, in order, with the parameters that it was first run with.
-    pub fn seen(&self) -> BTreeMap<String, Vec<Cell>> {
+    /// Each text, in order.
+    pub fn seen(&self) -> BTreeSet<String> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn note(&self, statement: &Statement) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.entry(statement.sql.to_string()).or_insert_with(|| statement.params.clone());
+        if !seen.contains(&*statement.sql) {
+            seen.insert(statement.sql.to_string());
+        }
     }
 }
 

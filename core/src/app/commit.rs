@@ -86,6 +86,10 @@ impl<D: Database, P: Platform> App<D, P> {
                     self.settle().await?;
                     continue;
                 }
+                if matches!(taken, Err(Fault::Contended)) {
+                    *place = None;
+                    continue;
+                }
                 let mut decided = taken?;
                 let before = Guard::of(&hot.run);
                 let mut batch = Batch::default();
@@ -107,12 +111,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let late = self.alarm.late();
             let outcome = commit.await?;
             late.done();
-            let outcome = outcome.first();
-            if outcome != Some(&Outcome::Committed) {
-                // The hot run has what was not committed.
-                *slot.lock().await = None;
-            }
-            match outcome {
+            match outcome.first() {
                 Some(Outcome::Committed) => {
                     flight.land();
                     // A run that has ended is forgotten only if nobody holds its place.
@@ -120,8 +119,13 @@ impl<D: Database, P: Platform> App<D, P> {
                     self.announce(&decided);
                     return Ok(decided);
                 }
-                Some(Outcome::Refused(index)) if *index >= own => return Err(Fault::Repeated),
-                Some(Outcome::Refused(_)) => {}
+                Some(Outcome::Refused(index)) => {
+                    // The hot run has what was not committed.
+                    *slot.lock().await = None;
+                    if *index >= own {
+                        return Err(Fault::Repeated);
+                    }
+                }
                 None => return Err(no_outcome()),
             }
         }
@@ -207,7 +211,13 @@ impl<D: Database, P: Platform> App<D, P> {
             self.settle().await?;
             hot.is_ahead_of_rows = false;
         }
-        let answers = self.database.read(reads).await?;
+        reads.push(runs::guard_of(&hot.run));
+        let mut answers = self.database.read(reads).await?;
+        let guard = answers.pop().and_then(|mut rows| rows.pop()).map(runs::read_guard).transpose()?;
+        if guard.is_none_or(|guard| guard.is_beyond(Guard::of(&hot.run))) {
+            // Somebody has moved the run on since its header was read: these rows are not of that state.
+            return Err(Fault::Contended);
+        }
         for (need, rows) in asked.into_iter().zip(answers) {
             put(hot, slice, need, rows)?;
         }

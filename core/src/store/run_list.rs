@@ -88,7 +88,11 @@ pub(crate) fn page(
     let walk = sql.walk(filter, by, direction, after);
     let conditions = sql.conditions(filter);
     let (limit, offset) = (sql.param(limit.into()), sql.param(offset.into()));
-    let order = order(by, direction, "r.");
+    // In the words of the walk, so that SQLite sees that the rows come in this order already.
+    let order = match tag_walked(filter, by) {
+        Some(_) => tag_order(direction, "r.walked_at", "r.walked_id"),
+        None => order(by, direction, "r."),
+    };
     let page = format!(
         "SELECT {} FROM ({walk} LIMIT {EXAMINED_MAX}) r WHERE {conditions} ORDER BY {order} LIMIT {limit} OFFSET {offset}",
         runs::COLUMNS
@@ -142,6 +146,21 @@ fn order(by: SortBy, direction: Direction, prefix: &str) -> String {
     }
 }
 
+/// The tag whose own table is walked.
+fn tag_walked(filter: &Filter, by: SortBy) -> Option<&Tag> {
+    match by {
+        SortBy::Created => filter.tags.first(),
+        SortBy::Updated => None,
+    }
+}
+
+fn tag_order(direction: Direction, time: &str, id: &str) -> String {
+    match direction {
+        Direction::OldestFirst => format!("{time}, {id}"),
+        Direction::NewestFirst => format!("{time} DESC, {id} DESC"),
+    }
+}
+
 /// A statement under construction.
 struct Sql {
     params: Vec<Cell>,
@@ -160,7 +179,7 @@ impl Sql {
     /// Walks one index: the one of the narrowest equality where it is in the order of the sort.
     fn walk(&mut self, filter: &Filter, by: SortBy, direction: Direction, after: Option<&Place>) -> String {
         let (column, order) = (column(by), order(by, direction, ""));
-        if let (SortBy::Created, Some(tag)) = (by, filter.tags.first()) {
+        if let Some(tag) = tag_walked(filter, by) {
             return self.walk_tag(tag, direction, after);
         }
         let mut text = "SELECT * FROM runs WHERE tenant = ?1".to_owned();
@@ -182,12 +201,9 @@ impl Sql {
     fn walk_tag(&mut self, tag: &Tag, direction: Direction, after: Option<&Place>) -> String {
         let tag = self.param(tag.text().into());
         let after = self.after("t.created_at", "t.run_id", direction, after);
-        let order = match direction {
-            Direction::OldestFirst => "t.created_at, t.run_id",
-            Direction::NewestFirst => "t.created_at DESC, t.run_id DESC",
-        };
+        let order = tag_order(direction, "t.created_at", "t.run_id");
         format!(
-            "SELECT r.* FROM run_tags t CROSS JOIN runs r ON r.tenant = t.tenant AND r.id = t.run_id WHERE \
+            "SELECT r.*, t.created_at AS walked_at, t.run_id AS walked_id FROM run_tags t CROSS JOIN runs r ON r.tenant = t.tenant AND r.id = t.run_id WHERE \
              t.tenant = ?1 AND t.tag = {tag}{after} ORDER BY {order}"
         )
     }

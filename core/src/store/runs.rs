@@ -179,6 +179,24 @@ impl Guard {
     pub(crate) fn of(run: &Run) -> Self {
         Self { revision: run.revision, commit: run.commit }
     }
+
+    /// Whether rows of this commit belong to a state that was decided on after `state`, or beside it. Older
+    /// rows are right: the commits between them and the state are on their way.
+    pub(crate) fn is_beyond(self, state: Guard) -> bool {
+        self.revision > state.revision || (self.revision == state.revision && self.commit != state.commit)
+    }
+}
+
+/// The commit that a run's rows are of now.
+pub(crate) fn guard_of(run: &Run) -> Statement {
+    const SQL: &str = "SELECT revision, commit_id FROM runs WHERE tenant = ?1 AND id = ?2";
+    Statement::new(SQL, vec![run.tenant.text().into(), run.id.text().into()])
+}
+
+/// Reads a row of [`guard_of`].
+pub(crate) fn read_guard(row: Row) -> Result<Guard, StoreError> {
+    let mut c = Columns::of(row, "runs");
+    Ok(Guard { revision: c.int()? as u64, commit: c.int()? })
 }
 
 /// Rewrites what of a run can change, if its revision is still the one that the decision was taken on.
