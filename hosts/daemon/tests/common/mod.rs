@@ -25,13 +25,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Looks until there is something to see.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, look).await
+}
+
+/// Looks for this long until there is something to see.
+pub(crate) async fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let end = Instant::now() + patience;
     loop {
         if let Some(seen) = look().await {
             return seen;
         }
-        assert!(Instant::now() < end, "waited {PATIENCE:?} for this: {what}");
+        assert!(Instant::now() < end, "waited {patience:?} for this: {what}");
         sleep(LOOK_INTERVAL).await;
     }
 }
