@@ -23,6 +23,11 @@ pub trait Host {
     /// What the host stands on.
     fn ground(&self) -> &Ground;
 
+    /// Comes back when the server has noticed that clients went away, and answers only this many requests.
+    async fn notices(&self, under_way: usize) {
+        let _ = under_way;
+    }
+
     /// Does what is due now, as a host does whenever it is woken.
     async fn drive(&self) {
         if !self.ground().switch.holds() {
@@ -49,8 +54,8 @@ pub struct Ground {
 
 impl Ground {
     /// A server on an empty database in memory.
-    pub async fn new(settings: Settings) -> Self {
-        let (platform, switch) = (VirtualPlatform::new(1), Switch::default());
+    pub async fn new(settings: Settings, platform: VirtualPlatform) -> Self {
+        let switch = Switch::default();
         let database = Faulty::new(Local::memory().expect("a database in memory opens"), switch.clone());
         let server = App::open(database, platform.clone(), settings).await.expect("it migrates");
         Self { server: Arc::new(server), platform, switch }

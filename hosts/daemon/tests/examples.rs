@@ -12,9 +12,12 @@ fn every_example_completes() {
         .env("SELVEDGE_BIN", env!("CARGO_BIN_EXE_selvedge"))
         .output()
         .expect("bash runs");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
-    for line in ["Hello, Ada!", "kill -9: the server is gone", "attempt 3: it works", "shipped, approved by Ada"] {
+    for line in
+        ["Hello, Ada!", "kill -9: the server is gone", "attempt 3: it works", "shipped, approved by Ada"]
+    {
         assert!(said.contains(line), "{line:?} is missing in:\n{said}");
     }
 }
