@@ -146,7 +146,8 @@ impl<'a, H: Host + 'static> Player<'a, H> {
         }
         for media in ["application/msgpack", "application/vnd.msgpack"] {
             let mut ask = ask.clone();
-            ask.headers.retain(|(name, _)| name != "accept" && name != "if-none-match");
+            ask.headers
+                .retain(|(name, _)| !["accept", "accept-encoding", "if-none-match"].contains(&name.as_str()));
             ask.headers.push(("accept".to_owned(), media.to_owned()));
             let (_, request) = self.build(&ask, Format::MessagePack)?;
             let response = self.host.send(request).await;
