@@ -124,12 +124,12 @@ pub enum Refusal {
     #[error("only a failed, timed out or cancelled run can be retried: this one is {}", .0.word())]
     NotRetryable(RunStatus),
     /// Pausing and resuming need a run that is under way.
-    #[error("only a running or paused run can be {action}: this one is {}", .status.word())]
+    #[error("only a running or paused run can be {action}: this one is {state}")]
     NotUnderWay {
         /// `paused` or `resumed`.
         action: &'static str,
-        /// What it is.
-        status: RunStatus,
+        /// What it is instead.
+        state: &'static str,
     },
     /// The lease is not the one that the instance has now.
     #[error("the lease is no longer held: {why}")]

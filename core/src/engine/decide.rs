@@ -168,7 +168,11 @@ fn resume(turn: &mut Turn) -> Result<(), Undecided> {
 }
 
 fn not_under_way(turn: &Turn, action: &'static str) -> Undecided {
-    Refusal::NotUnderWay { action, status: turn.slice.run.status() }.into()
+    let state = match turn.slice.run.phase {
+        RunPhase::Stopping(_) => "being stopped",
+        _ => turn.slice.run.status().word(),
+    };
+    Refusal::NotUnderWay { action, state }.into()
 }
 
 fn retry(turn: &mut Turn) -> Result<(), Undecided> {

@@ -111,7 +111,7 @@ fn a_failure_for_good_stops_the_run() {
             ("start", "run_created run_started a:ready b:ready", "running"),
             ("grant a b", "a:started b:started", ""),
             ("fail a", "a:failed run_stopping", "running a=failed b=running !broken"),
-            ("pause", "! only a running or paused run can be paused: this one is running", ""),
+            ("pause", "! only a running or paused run can be paused: this one is being stopped", ""),
             ("retry", "! only a failed, timed out or cancelled run can be retried: this one is running", ""),
             ("grant b", "! the tasks cannot be claimed any more", ""),
             ("cancel", "", "running b=running"),
