@@ -40,6 +40,8 @@ impl<D: Database, P: Platform> App<D, P> {
                 Ok(next) => next,
                 Err(error) => {
                     self.platform.log("error", format_args!("the drive stops for a moment: {error}"));
+                    // What failed rang for the drive itself, which must not turn in a circle meanwhile.
+                    self.alarm.take();
                     Some(self.platform.now().plus(RETRY_AFTER))
                 }
             };
@@ -53,6 +55,7 @@ impl<D: Database, P: Platform> App<D, P> {
                         self.platform.log("error", format_args!("no http task was claimed: {error}"));
                         let again = self.platform.now().plus(RETRY_AFTER);
                         next = Some(next.map_or(again, |next| next.min(again)));
+                        self.alarm.take();
                         self.alarm.set(next);
                     }
                 }
