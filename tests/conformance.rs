@@ -37,8 +37,8 @@
 //! - the same with `background: name`: the request must not be answered at once; other steps go on, until
 //!   `join: name` (with an expectation) or `hang_up: name` (the client goes away).
 //! - `advance: 30s` moves the clock and fires what has become due.
-//! - `database: fail` (also `fail_reads`, `fail_writes`, `break`, `hold`, `heal`) makes the database fail;
-//!   `hold` does what it is asked but keeps the answer back.
+//! - `database: fail` (also `fail_reads`, `fail_writes`, `break`, `hold`, `lose`, `heal`) makes the database fail;
+//!   `hold` does what it is asked but keeps the answer back, `lose` does not even do it.
 //!
 //! `repeat: 100` repeats a step, `{{n}}` counts from 0. `{{name}}` stands for what was captured; a string
 //! that is nothing else takes the captured type. `{{a*5000}}` is that letter so many times.
@@ -48,6 +48,10 @@
 //! `{$any: true}` is anything but null, `{$absent: true}` nothing, `{$exact: v}` exactly that,
 //! `{$matches: regex}`, `{$length: n}`, `{$at_least: n}`, `{$at_most: n}`, `{$not: pattern}`,
 //! `{$each: pattern}`, `{$contains: [patterns]}`, `{$unordered: [patterns]}`.
+//!
+//! The columns of the table: `in_process` and `msgpack` are function calls with values in JSON and in
+//! MessagePack; `tcp` and `http2` go through the daemon's listener, by HTTP/1.1 in JSON and by HTTP/2 in
+//! MessagePack.
 //!
 //! What no case needs to say: every answer has a request id, every problem the shape of RFC 9457 with the
 //! title and status of its type, every list its `next_cursor`, every 201 its `Location`, and every GET says
@@ -61,11 +65,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use http::Version;
 use selvedge::Settings;
+use selvedge_tests::VirtualPlatform;
 use selvedge_tests::case::{self, Case, Format};
 use selvedge_tests::coverage::{Catalogue, Coverage};
 use selvedge_tests::host::{Ground, InProcess};
 use selvedge_tests::player::Player;
+use selvedge_tests::tcp::Tcp;
 
 /// How many cases are played at once.
 const THREADS: usize = 4;
@@ -73,17 +80,32 @@ const THREADS: usize = 4;
 /// The ways in which cases are played, each a column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
+    /// Function calls, values as JSON.
     Json,
+    /// Function calls, values as MessagePack.
     MessagePack,
+    /// The daemon's listener, HTTP/1.1, values as JSON.
+    Tcp,
+    /// The daemon's listener, HTTP/2, values as MessagePack.
+    Http2,
 }
 
 impl Pass {
-    const ALL: [Pass; 2] = [Pass::Json, Pass::MessagePack];
+    const ALL: [Pass; 4] = [Pass::Json, Pass::MessagePack, Pass::Tcp, Pass::Http2];
 
     fn name(self) -> &'static str {
         match self {
             Pass::Json => "in_process",
             Pass::MessagePack => "msgpack",
+            Pass::Tcp => "tcp",
+            Pass::Http2 => "http2",
+        }
+    }
+
+    fn format(self) -> Format {
+        match self {
+            Pass::Json | Pass::Tcp => Format::Json,
+            Pass::MessagePack | Pass::Http2 => Format::MessagePack,
         }
     }
 }
@@ -163,14 +185,20 @@ fn play(case: &Case, pass: Pass, catalogue: &Catalogue, coverage: &mut Coverage)
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime of one thread");
     let settings = Settings { base_path: case.base_path.clone(), ..Settings::default() };
-    let format = match pass {
-        Pass::Json => Format::Json,
-        Pass::MessagePack => Format::MessagePack,
-    };
     let played = catch_unwind(AssertUnwindSafe(|| {
         tokio::task::LocalSet::new().block_on(&runtime, async {
-            let host = InProcess(Ground::new(settings).await);
-            Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+            let format = pass.format();
+            match pass {
+                Pass::Json | Pass::MessagePack => {
+                    let host = InProcess(Ground::new(settings, VirtualPlatform::new(1)).await);
+                    Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+                }
+                Pass::Tcp | Pass::Http2 => {
+                    let version = if pass == Pass::Tcp { Version::HTTP_11 } else { Version::HTTP_2 };
+                    let host = Tcp::new(settings, version).await;
+                    Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+                }
+            }
         })
     }));
     let played = played.unwrap_or_else(|_| Err("it panicked, as said above".to_owned()));

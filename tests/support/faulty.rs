@@ -23,17 +23,20 @@ pub enum Mode {
     Break,
     /// Writes are done, but nobody hears of it until the database is whole again.
     Hold,
+    /// Writes are not done, and nobody hears of it until the database is whole again.
+    Lose,
 }
 
 impl Mode {
     /// Every mode with its word.
-    pub const WORDS: [(&str, Mode); 6] = [
+    pub const WORDS: [(&str, Mode); 7] = [
         ("heal", Mode::Whole),
         ("fail", Mode::Fail),
         ("fail_reads", Mode::FailReads),
         ("fail_writes", Mode::FailWrites),
         ("break", Mode::Break),
         ("hold", Mode::Hold),
+        ("lose", Mode::Lose),
     ];
 }
 
@@ -60,6 +63,11 @@ impl Switch {
         *self.0.mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it keeps its answers back.
+    pub fn holds(&self) -> bool {
+        matches!(self.mode(), Mode::Hold | Mode::Lose)
+    }
+
     /// How many writes have been held back so far.
     pub fn held(&self) -> usize {
         self.0.held.load(Ordering::SeqCst)
@@ -67,12 +75,12 @@ impl Switch {
 
     /// Comes back when the database does not hold answers back.
     async fn let_go(&self) {
-        if self.mode() == Mode::Hold {
+        if self.holds() {
             self.0.held.fetch_add(1, Ordering::SeqCst);
         }
         loop {
             let ear = self.0.changed.listen();
-            if self.mode() != Mode::Hold {
+            if !self.holds() {
                 return;
             }
             ear.await;
@@ -99,19 +107,22 @@ impl<D: Database> Database for Faulty<D> {
         match self.switch.mode() {
             Mode::Fail | Mode::FailReads => Err(unavailable()),
             Mode::Break => Err(broken()),
-            Mode::Whole | Mode::FailWrites | Mode::Hold => self.inner.read(reads).await,
+            Mode::Whole | Mode::FailWrites | Mode::Hold | Mode::Lose => self.inner.read(reads).await,
         }
     }
 
     fn write(&self, batches: Vec<Batch>) -> impl Future<Output = Result<Vec<Outcome>, DatabaseError>> {
         // In line when this is called, as the trait promises.
         let written = match self.switch.mode() {
-            Mode::Fail | Mode::FailWrites => Err(unavailable()),
+            Mode::Fail | Mode::FailWrites | Mode::Lose => Err(unavailable()),
             Mode::Break => Err(broken()),
             Mode::Whole | Mode::FailReads | Mode::Hold => Ok(self.inner.write(batches)),
         };
         async move {
-            let outcomes = written?.await;
+            let outcomes = match written {
+                Ok(writing) => writing.await,
+                Err(error) => Err(error),
+            };
             self.switch.let_go().await;
             outcomes
         }

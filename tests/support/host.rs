@@ -9,7 +9,7 @@ use selvedge::time::Duration;
 use selvedge::{App, Budget, Settings};
 use selvedge_libsql::Local;
 
-use crate::faulty::{Faulty, Mode, Switch};
+use crate::faulty::{Faulty, Switch};
 use crate::world::VirtualPlatform;
 
 /// The server of every host here: on a database in memory that can be made to fail.
@@ -23,9 +23,14 @@ pub trait Host {
     /// What the host stands on.
     fn ground(&self) -> &Ground;
 
+    /// Comes back when the server has noticed that clients went away, and answers only this many requests.
+    async fn notices(&self, under_way: usize) {
+        let _ = under_way;
+    }
+
     /// Does what is due now, as a host does whenever it is woken.
     async fn drive(&self) {
-        if self.ground().switch.mode() != Mode::Hold {
+        if !self.ground().switch.holds() {
             self.ground().server.drive(Budget::Idle).await;
         }
     }
@@ -49,8 +54,8 @@ pub struct Ground {
 
 impl Ground {
     /// A server on an empty database in memory.
-    pub async fn new(settings: Settings) -> Self {
-        let (platform, switch) = (VirtualPlatform::new(1), Switch::default());
+    pub async fn new(settings: Settings, platform: VirtualPlatform) -> Self {
+        let switch = Switch::default();
         let database = Faulty::new(Local::memory().expect("a database in memory opens"), switch.clone());
         let server = App::open(database, platform.clone(), settings).await.expect("it migrates");
         Self { server: Arc::new(server), platform, switch }

@@ -12,6 +12,7 @@ pub mod player;
 pub mod recorder;
 pub mod replay;
 pub mod scheduler;
+pub mod tcp;
 pub mod world;
 
 pub use world::{VirtualPlatform, World};

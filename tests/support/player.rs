@@ -4,6 +4,7 @@
 //! RFC 9457, pages in the shape of pages, and GETs that say the same in MessagePack as in JSON.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::rc::Rc;
 use std::time::Duration as RealDuration;
 
@@ -105,7 +106,10 @@ impl<'a, H: Host + 'static> Player<'a, H> {
                 handle.abort();
                 // An abort that comes too late would let the case say what never happened.
                 match handle.await {
-                    Err(error) if error.is_cancelled() => self.host.drive().await,
+                    Err(error) if error.is_cancelled() => {
+                        self.host.notices(self.waiting.len()).await;
+                        self.host.drive().await;
+                    }
                     _ => return Err(format!("{name} was answered before it could hang up")),
                 }
             }
@@ -208,7 +212,7 @@ impl<'a, H: Host + 'static> Player<'a, H> {
     fn judge(&mut self, sent: &Sent, response: Response<Bytes>, expected: &Expected) -> Result<Got, String> {
         let (parts, bytes) = response.into_parts();
         let (status, headers) = (parts.status.as_u16(), parts.headers);
-        let body = read(&headers, &bytes)?;
+        let body = read(&headers, &decoded(&headers, bytes)?)?;
         let got = Got { status, headers, body };
         let mut faults = Vec::new();
         if status != expected.status {
@@ -380,9 +384,21 @@ fn title(act: &Act) -> String {
     }
 }
 
+/// A body without its coding; what is not gzip stays as it is.
+fn decoded(headers: &HeaderMap, bytes: Bytes) -> Result<Bytes, String> {
+    if bytes.is_empty() || headers.get("content-encoding").is_none_or(|coding| coding != "gzip") {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    let read = flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut text);
+    read.map_err(|error| format!("the answer is no gzip: {error}"))?;
+    Ok(text.into())
+}
+
 /// A body as a value: text of other types is a string.
 fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<Value, String> {
-    if bytes.is_empty() {
+    let opaque = headers.get("content-encoding").is_some_and(|coding| coding != "gzip");
+    if bytes.is_empty() || opaque {
         return Ok(Value::Null);
     }
     let media = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use event_listener::Event;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use selvedge::platform::{FetchError, Platform};
+use selvedge::platform::{Encoding, FetchError, Platform};
 use selvedge::time::{Duration, Timestamp};
 use selvedge::value::Value;
 use selvedge::{App, Budget, Settings};
+use selvedge_daemon::platform::DaemonPlatform;
 use selvedge_libsql::Local;
 
 /// The first instant of every test: 2026-01-01T00:00:00Z.
@@ -29,11 +30,22 @@ struct Inner {
     random: AtomicU64,
     sleeps_begun: AtomicUsize,
     logged: Mutex<Vec<String>>,
+    /// Who compresses; nobody unless the test says so.
+    daemon: Option<DaemonPlatform>,
 }
 
 impl VirtualPlatform {
     /// A platform at [`START`].
     pub fn new(seed: u64) -> Self {
+        Self::with(seed, None)
+    }
+
+    /// A platform at [`START`] that compresses as the daemon does.
+    pub fn compressing(seed: u64) -> Self {
+        Self::with(seed, Some(DaemonPlatform::default()))
+    }
+
+    fn with(seed: u64, daemon: Option<DaemonPlatform>) -> Self {
         Self(Arc::new(Inner {
             now: AtomicI64::new(START.as_millis()),
             passed: AtomicI64::new(0),
@@ -41,6 +53,7 @@ impl VirtualPlatform {
             random: AtomicU64::new(seed),
             sleeps_begun: AtomicUsize::new(0),
             logged: Mutex::new(Vec::new()),
+            daemon,
         }))
     }
 
@@ -106,6 +119,17 @@ impl Platform for VirtualPlatform {
 
     async fn fetch(&self, _: Request<Bytes>, _: usize) -> Result<Response<Bytes>, FetchError> {
         Err(FetchError::Network("this host has no network".to_owned()))
+    }
+
+    fn encodings(&self) -> &'static [Encoding] {
+        self.0.daemon.as_ref().map_or(&[], Platform::encodings)
+    }
+
+    fn encode(&self, encoding: Encoding, body: &[u8]) -> Bytes {
+        match &self.0.daemon {
+            Some(daemon) => daemon.encode(encoding, body),
+            None => Bytes::copy_from_slice(body),
+        }
     }
 
     fn log(&self, level: &'static str, message: std::fmt::Arguments<'_>) {

@@ -36,11 +36,13 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut running = FuturesUnordered::new();
         loop {
             self.alarm.take();
-            let mut next = match self.round().await {
+            let round = self.round().await;
+            let failed = round.is_err();
+            let mut next = match round {
                 Ok(next) => next,
                 Err(error) => {
                     self.platform.log("error", format_args!("the drive stops for a moment: {error}"));
-                    // What failed rang for the drive itself, which must not turn in a circle meanwhile.
+                    // Whatever it is needed for waits for the database, too.
                     self.alarm.take();
                     Some(self.platform.now().plus(RETRY_AFTER))
                 }
@@ -60,7 +62,7 @@ impl<D: Database, P: Platform> App<D, P> {
                     }
                 }
             }
-            if running.is_empty() && (over || !self.alarm.is_needed()) {
+            if running.is_empty() && (over || failed || !self.alarm.is_needed()) {
                 return next;
             }
             if over {

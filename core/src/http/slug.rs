@@ -31,8 +31,6 @@ pub enum Slug {
     RunFinished,
     /// The run has not ended.
     RunNotFinished,
-    /// The run is paused.
-    RunPaused,
     /// The lease has expired, was displaced or is finished.
     LeaseLost,
     /// The idempotency key was used for another request.
@@ -91,7 +89,6 @@ impl Slug {
         Slug::RunExists,
         Slug::RunFinished,
         Slug::RunNotFinished,
-        Slug::RunPaused,
         Slug::LeaseLost,
         Slug::IdempotencyMismatch,
         Slug::IdempotencyInProgress,
@@ -218,9 +215,6 @@ impl Slug {
                 "The run has not ended",
                 "The action is for runs that have ended. Wait for the end, or cancel the run first.",
             ),
-            Slug::RunPaused => {
-                ("run-paused", 409, "The run is paused", "A paused run does not do this. Resume it first.")
-            }
             Slug::LeaseLost => (
                 "lease-lost",
                 409,

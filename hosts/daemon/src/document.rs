@@ -35,8 +35,8 @@ pub(crate) enum DocumentError {
     #[error("{label}: expected a file that ends in .yaml, .yml, .toml or .json")]
     Ending { label: String },
     /// It is not in its format.
-    #[error("{}", Fault::unreadable(cause).at(label))]
-    Text { label: String, cause: ReadError },
+    #[error("{}", Fault::unreadable(cause, *format).at(label))]
+    Text { label: String, format: DocumentFormat, cause: ReadError },
 }
 
 /// One thing that is wrong with a document or a request, as problem documents write it.
@@ -77,7 +77,7 @@ impl File {
     /// Reads the text as a value.
     pub(crate) fn parse(&self) -> Result<Document, DocumentError> {
         let (value, places) = format::read(&self.bytes, self.format)
-            .map_err(|cause| DocumentError::Text { label: self.label.clone(), cause })?;
+            .map_err(|cause| DocumentError::Text { label: self.label.clone(), format: self.format, cause })?;
         let value = serde_json::from_str(&value.canonical()).expect("what core writes as JSON is JSON");
         Ok(Document { label: self.label.clone(), value, places })
     }
@@ -122,10 +122,16 @@ impl Document {
 
 impl Fault {
     /// What a reader says of a text.
-    pub(crate) fn unreadable(cause: &ReadError) -> Self {
+    fn unreadable(cause: &ReadError, format: DocumentFormat) -> Self {
+        let name = match format {
+            DocumentFormat::Json => "JSON",
+            DocumentFormat::Yaml => "YAML",
+            DocumentFormat::Toml => "TOML",
+            DocumentFormat::MessagePack => "MessagePack",
+        };
         Self {
             pointer: String::new(),
-            message: cause.message.clone(),
+            message: format!("cannot be read as {name}: {}", cause.message),
             line: cause.line,
             column: cause.column,
         }

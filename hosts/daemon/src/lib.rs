@@ -9,7 +9,7 @@ mod cmd;
 
 mod config;
 pub mod listener;
-mod platform;
+pub mod platform;
 mod serve;
 mod telemetry;
 

@@ -22,7 +22,7 @@ const GZIP_LEVEL: u32 = 4;
 
 /// The host of an `App` in this binary.
 #[derive(Debug, Default)]
-pub(crate) struct DaemonPlatform {
+pub struct DaemonPlatform {
     /// Made at the first `http` task: reading the machine's certificates takes a while.
     http: OnceLock<Result<reqwest::Client, String>>,
 }

@@ -56,7 +56,7 @@ async fn a_thousand_tasks_run_once_each() {
     }
     let mut count = done.count.subscribe();
     tokio::select! {
-        all = timeout(3 * PATIENCE, count.wait_for(|count| *count == TASKS)) => {
+        all = timeout(4 * PATIENCE, count.wait_for(|count| *count == TASKS)) => {
             all.expect("a thousand tasks do not take that long").expect("the sender is here");
         }
         Some(ended) = workers.join_next() => panic!("a worker ended: {ended:?}"),
@@ -134,7 +134,7 @@ async fn one_command_runs_a_thousand_commands() {
         file(directory.path(), "layers.yaml", &document("worker: shell, with: { command: [echo, x] }"));
     let mut run = command(&["run", &path, "--local", "--json", "--concurrency", "8"]);
     run.current_dir(directory.path());
-    let ended = Process::of(run).ended().await;
+    let ended = Process::of(run).ended_within(4 * PATIENCE).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let run: Value = serde_json::from_str(&ended.stdout).expect("a run");
     assert_eq!(run["tasks"]["completed"], TASKS, "{run}");

@@ -1,6 +1,7 @@
 //! `selvedge run FILE`: start a run, follow it to its end, print its output.
 
 mod local;
+mod unclaimed;
 mod watch;
 
 use std::path::Path;

@@ -6,6 +6,7 @@
 
 mod api;
 mod process;
+mod sandbox;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) use api::{Api, Lost, Reply};
 pub(crate) use process::{Ended, Process, command, is_running};
+pub(crate) use sandbox::{sandboxed, seen_by};
 pub(crate) use server::{Server, own_address};
 
 /// How long a test waits for what should happen soon. Long, because other tests run at the same time.
@@ -23,15 +25,29 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Looks until there is something to see.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, look).await
+}
+
+/// Looks for this long until there is something to see.
+pub(crate) async fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let end = Instant::now() + patience;
     loop {
         if let Some(seen) = look().await {
             return seen;
         }
-        assert!(Instant::now() < end, "waited {PATIENCE:?} for this: {what}");
+        assert!(Instant::now() < end, "waited {patience:?} for this: {what}");
         sleep(LOOK_INTERVAL).await;
     }
+}
+
+/// Runs the binary to its end.
+pub(crate) async fn run(arguments: &[&str]) -> Ended {
+    Process::start(arguments).ended().await
 }
 
 /// A directory that goes away with the test.

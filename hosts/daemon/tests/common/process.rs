@@ -4,10 +4,11 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::eventually;
+use super::{PATIENCE, eventually, eventually_within};
 
 /// The binary with these arguments, and without settings of whoever runs the tests.
 pub(crate) fn command(arguments: &[&str]) -> Command {
@@ -100,9 +101,15 @@ impl Process {
     }
 
     /// Waits for its end.
-    pub(crate) async fn ended(mut self) -> Ended {
+    pub(crate) async fn ended(self) -> Ended {
+        self.ended_within(PATIENCE).await
+    }
+
+    /// Waits for the end of one that has much to do.
+    pub(crate) async fn ended_within(mut self, patience: Duration) -> Ended {
         let what = format!("{} ends", self.name);
-        let status = eventually(&what, async || self.child.try_wait().expect("a child of ours")).await;
+        let look = async || self.child.try_wait().expect("a child of ours");
+        let status = eventually_within(patience, &what, look).await;
         Ended { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
     }
 }

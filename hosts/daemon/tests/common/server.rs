@@ -1,6 +1,7 @@
 //! `selvedge serve` on a free port.
 
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::Signal;
 
@@ -27,7 +28,12 @@ impl Server {
     pub(crate) async fn at(bind: &str, database: &Path, more: &[&str]) -> Self {
         let database = database.to_str().expect("a path of ASCII");
         let arguments = ["serve", "--bind", bind, "--database", database];
-        let mut process = Process::start(&[&arguments, more].concat());
+        Self::of(command(&[&arguments, more].concat())).await
+    }
+
+    /// Comes back when the server that this command is answers.
+    pub(crate) async fn of(command: Command) -> Self {
+        let mut process = Process::of(command);
         process.shows(", database ").await;
         let log = process.stderr();
         let url = log.split_once("listening on ").and_then(|(_, rest)| rest.split_once(','));

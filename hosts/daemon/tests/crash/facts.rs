@@ -128,6 +128,10 @@ impl Run {
         assert_eq!(tasks.len(), completed.len(), "run {id}: a task completed twice: {completed:?}");
         for task in self.outputs.keys() {
             assert!(tasks.contains(task), "the history of run {id} does not tell of task {task}");
+            let started = |event: &&Value| event["type"] == "task_started" && event["task"] == task.as_str();
+            let last = events.iter().rfind(started).expect("it was started before it was completed");
+            let by = &self.outputs[task]["lease"];
+            assert_eq!(by, &last["data"]["lease"]["id"], "a displaced lease completed {id}/{task}");
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::super::{CommandError, signals};
+use super::unclaimed::Unclaimed;
 use crate::client::{Call, Client, ClientError, Prospect};
 use crate::follow::{Follower, is_over};
 use crate::progress::{Progress, Style};
@@ -37,11 +38,12 @@ pub(super) async fn to_end(
     let mut watch = Watch {
         follower: Follower::new(client, run, None),
         progress: Progress::new(style, run, client.server(), document),
+        unclaimed: Unclaimed::new(),
         run_read: None,
         silent_since: None,
     };
     tokio::select! {
-        run = watch.follow() => return run.map(Watched::Over),
+        run = watch.follow(client, run, document) => return run.map(Watched::Over),
         () = signals.next() => {}
     }
     watch.progress.say(&format!("cancelling run {run}; interrupt again to leave it to itself"));
@@ -49,7 +51,7 @@ pub(super) async fn to_end(
         if let Err(fault) = client.send(Call::post(&["runs", run, "cancel"])).await {
             watch.progress.say(&format!("the run could not be cancelled: {fault}"));
         }
-        watch.follow().await
+        watch.follow(client, run, document).await
     };
     tokio::select! {
         run = cancelled => run.map(Watched::Over),
@@ -60,6 +62,7 @@ pub(super) async fn to_end(
 struct Watch<'a> {
     follower: Follower<'a>,
     progress: Progress,
+    unclaimed: Unclaimed,
     /// When the run itself was last read.
     run_read: Option<Instant>,
     /// Since when the server does not answer.
@@ -67,9 +70,9 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    async fn follow(&mut self) -> Result<Value, CommandError> {
+    async fn follow(&mut self, client: &Client, run: &str, document: &Value) -> Result<Value, CommandError> {
         loop {
-            match self.look().await {
+            match self.look(client, run, document).await {
                 Ok(Some(run)) => {
                     self.progress.finish(&run);
                     return Ok(run);
@@ -82,7 +85,12 @@ impl Watch<'_> {
     }
 
     /// Shows what is new. Returns the run once it is over and everything of it has been shown.
-    async fn look(&mut self) -> Result<Option<Value>, ClientError> {
+    async fn look(
+        &mut self,
+        client: &Client,
+        run: &str,
+        document: &Value,
+    ) -> Result<Option<Value>, ClientError> {
         let events = self.follower.events().await?;
         let happened = !events.is_empty();
         let chunks = match self.follower.logs().await {
@@ -93,6 +101,9 @@ impl Watch<'_> {
             }
         };
         self.progress.show(&events, &chunks);
+        for line in self.unclaimed.look(client, run, document).await? {
+            self.progress.say(&line);
+        }
         let due = self.run_read.is_none_or(|read| read.elapsed() >= RUN_INTERVAL);
         if !happened && !due {
             return Ok(None);
