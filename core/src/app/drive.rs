@@ -57,6 +57,7 @@ impl<D: Database, P: Platform> App<D, P> {
                         self.platform.log("error", format_args!("no http task was claimed: {error}"));
                         let again = self.platform.now().plus(RETRY_AFTER);
                         next = Some(next.map_or(again, |next| next.min(again)));
+                        self.alarm.take();
                         self.alarm.set(next);
                     }
                 }
