@@ -155,7 +155,12 @@ impl<'a, H: Host + 'static> Player<'a, H> {
             if found.as_deref() != Some(media.as_bytes()) {
                 return Err(format!("asked for {media}, found {found:?}"));
             }
-            let again = Value::from_msgpack(response.body()).map_err(|error| format!("{media}: {error}"))?;
+            let (parts, bytes) = response.into_parts();
+            let bytes = decoded(&parts.headers, bytes)?;
+            if is_opaque(&parts.headers) {
+                continue;
+            }
+            let again = Value::from_msgpack(&bytes).map_err(|error| format!("{media}: {error}"))?;
             if again != got.body {
                 let (json, msgpack) = (got.body.to_json(), again.to_json());
                 return Err(format!("JSON and MessagePack differ:\n    {json}\n    {msgpack}"));
@@ -385,6 +390,11 @@ fn title(act: &Act) -> String {
     }
 }
 
+/// Whether a body has a coding that is not undone here.
+fn is_opaque(headers: &HeaderMap) -> bool {
+    headers.get("content-encoding").is_some_and(|coding| coding != "gzip")
+}
+
 /// A body without its coding; what is not gzip stays as it is.
 fn decoded(headers: &HeaderMap, bytes: Bytes) -> Result<Bytes, String> {
     if bytes.is_empty() || headers.get("content-encoding").is_none_or(|coding| coding != "gzip") {
@@ -398,8 +408,7 @@ fn decoded(headers: &HeaderMap, bytes: Bytes) -> Result<Bytes, String> {
 
 /// A body as a value: text of other types is a string.
 fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<Value, String> {
-    let opaque = headers.get("content-encoding").is_some_and(|coding| coding != "gzip");
-    if bytes.is_empty() || opaque {
+    if bytes.is_empty() || is_opaque(headers) {
         return Ok(Value::Null);
     }
     let media = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -81,6 +81,14 @@ impl Late<'_> {
     pub(super) fn done(mut self) {
         self.0 = None;
     }
+
+    /// The drive cannot tell now. It looks again when it comes by, and is not called back for it at once: the
+    /// database that did not answer would be asked without a pause.
+    pub(super) fn postpone(mut self) {
+        if let Some(alarm) = self.0.take() {
+            alarm.late.store(true, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Drop for Late<'_> {

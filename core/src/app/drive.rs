@@ -89,9 +89,11 @@ impl<D: Database, P: Platform> App<D, P> {
     /// Does what is due now, of every tenant, and says when the next timer is due.
     async fn round(&self) -> Result<Option<Timestamp>, Fault> {
         if self.alarm.take_late() {
-            // Taken anew, and so left for the next round, if the database does not answer.
             let late = self.alarm.late();
-            self.settle().await?;
+            if let Err(fault) = self.settle().await {
+                late.postpone();
+                return Err(fault);
+            }
             late.done();
             self.bells.ring_all();
         }
