@@ -146,8 +146,7 @@ impl<'a, H: Host + 'static> Player<'a, H> {
         }
         for media in ["application/msgpack", "application/vnd.msgpack"] {
             let mut ask = ask.clone();
-            ask.headers
-                .retain(|(name, _)| !["accept", "accept-encoding", "if-none-match"].contains(&name.as_str()));
+            ask.headers.retain(|(name, _)| name != "accept" && name != "if-none-match");
             ask.headers.push(("accept".to_owned(), media.to_owned()));
             let (_, request) = self.build(&ask, Format::MessagePack)?;
             let response = self.host.send(request).await;
