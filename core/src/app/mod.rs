@@ -1,7 +1,7 @@
 //! The async ring: load, decide, commit, answer.
 //!
-//! One request: `http` makes a typed call of it; [`App::dispatch`] picks the handler; the handler reads what
-//! it needs or hands a command to [`commit`]; there a slice of the run is loaded, the engine decides, and
+//! One request: `http` makes a typed call of it; `App::dispatch` picks the handler; the handler reads what
+//! it needs or hands a command to `commit`; there a slice of the run is loaded, the engine decides, and
 //! the decision is committed in one batch, guarded by the run's revision. Only then is the answer sent, and
 //! whoever waits for what happened is woken.
 
