@@ -11,8 +11,8 @@ use selvedge::platform::{Encoding, FetchError, Platform};
 use selvedge::time::{Duration, Timestamp};
 use selvedge::value::Value;
 use selvedge::{App, Budget, Settings};
-use selvedge_daemon::platform::DaemonPlatform;
 use selvedge_libsql::Local;
+use selvedge_tokio::TokioPlatform;
 
 /// The first instant of every test: 2026-01-01T00:00:00Z.
 pub const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -31,7 +31,7 @@ struct Inner {
     sleeps_begun: AtomicUsize,
     logged: Mutex<Vec<String>>,
     /// Who compresses; nobody unless the test says so.
-    daemon: Option<DaemonPlatform>,
+    daemon: Option<TokioPlatform>,
 }
 
 impl VirtualPlatform {
@@ -42,10 +42,10 @@ impl VirtualPlatform {
 
     /// A platform at [`START`] that compresses as the daemon does.
     pub fn compressing(seed: u64) -> Self {
-        Self::with(seed, Some(DaemonPlatform::default()))
+        Self::with(seed, Some(TokioPlatform::default()))
     }
 
-    fn with(seed: u64, daemon: Option<DaemonPlatform>) -> Self {
+    fn with(seed: u64, daemon: Option<TokioPlatform>) -> Self {
         Self(Arc::new(Inner {
             now: AtomicI64::new(START.as_millis()),
             passed: AtomicI64::new(0),
