@@ -83,7 +83,7 @@ const THREADS: usize = 4;
 enum Column {
     /// Function calls, values as JSON, the database in memory.
     InProcess,
-    /// The same, values as MessagePack.
+    /// The same, values as MessagePack, as one of several servers on the database.
     MessagePack,
     /// The daemon's listener by HTTP/1.1, values as JSON, the database a file.
     DaemonFile,
@@ -123,7 +123,8 @@ impl Column {
 
     /// Plays a case on a server of its own.
     async fn play(self, case: &Case, catalogue: &Catalogue, coverage: &mut Coverage) -> Result<(), String> {
-        let settings = Settings { base_path: case.base_path.clone(), ..Settings::default() };
+        let shared = self == Column::MessagePack;
+        let settings = Settings { base_path: case.base_path.clone(), shared, ..Settings::default() };
         let format = self.format();
         match self {
             Column::InProcess | Column::MessagePack => {

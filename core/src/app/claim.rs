@@ -225,7 +225,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut grants = Vec::new();
         for (run, candidates) in by_run {
             let leases: Vec<LeaseId> =
-                candidates.iter().map(|_| LeaseId::trusted(self.uuid(self.platform.now()).into())).collect();
+                candidates.iter().map(|_| LeaseId::trusted(self.uuid(self.now()).into())).collect();
             undelivered.leases.extend(leases.iter().cloned());
             grants.push(self.grant_in_run(asked, run, candidates, leases));
         }
@@ -377,7 +377,7 @@ impl<D: Database, P: Platform> App<D, P> {
 
     /// Whether this instant lies at or behind another.
     pub(super) fn is_past(&self, time: Timestamp) -> bool {
-        time <= self.platform.now()
+        time <= self.now()
     }
 }
 

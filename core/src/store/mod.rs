@@ -4,6 +4,7 @@
 //! needs into one batch of reads and what it changes into one batch of writes.
 
 pub(crate) mod claims;
+pub mod clock;
 pub(crate) mod columns;
 pub mod database;
 pub(crate) mod history;

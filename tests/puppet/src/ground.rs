@@ -21,7 +21,7 @@ impl<D: Database> Ground<D> {
     /// A server on this database, which is empty.
     pub async fn new(database: D, settings: Settings, platform: VirtualPlatform) -> Self {
         let switch = Switch::default();
-        let database = Faulty::new(database, switch.clone());
+        let database = Faulty::new(database, switch.clone(), platform.clone());
         let server = App::open(database, platform.clone(), settings).await.expect("it migrates");
         Self { server: Arc::new(server), platform, switch }
     }
