@@ -16,10 +16,10 @@ use selvedge::platform::{Encoding, Platform};
 use selvedge::time::Duration;
 use selvedge::{App, Settings};
 use selvedge_daemon::listener::{self, Handler, Upload};
-use selvedge_daemon::platform::DaemonPlatform;
 use selvedge_daemon::stop::{self, Stopper};
 use selvedge_puppet::faulty::{Faulty, Mode};
 use selvedge_puppet::{Codings, Ground, VirtualPlatform};
+use selvedge_tokio::TokioPlatform;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::host::{Host, Storage};
@@ -30,7 +30,7 @@ const CONNECTIONS_MAX: usize = 100;
 /// The daemon's content codings.
 const CODINGS: Codings = Codings {
     offered: &[Encoding::Zstd, Encoding::Brotli, Encoding::Gzip],
-    encode: |encoding, body| DaemonPlatform::default().encode(encoding, body),
+    encode: |encoding, body| TokioPlatform::default().encode(encoding, body),
 };
 
 /// Requests come over TCP, each on a connection of its own.
