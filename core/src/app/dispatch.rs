@@ -110,6 +110,7 @@ impl<D: Database, P: Platform> App<D, P> {
             OperationId::FailLease => self.fail_lease(call, keep).await,
             OperationId::ReleaseLease => self.release_lease(call, keep).await,
             OperationId::AppendLogs => self.append_logs(call, keep).await,
+            OperationId::PutCheckpoint => self.put_checkpoint(call).await,
             OperationId::LeaseBatch => self.lease_batch(call).await,
         }
     }

@@ -7,6 +7,7 @@
 
 mod alarm;
 mod bells;
+pub(crate) mod checkpoints;
 pub(crate) mod claim;
 mod clock;
 mod commit;
