@@ -5,6 +5,8 @@ pub mod case;
 pub mod coverage;
 pub mod flaky;
 pub mod host;
+pub mod lambda;
+pub mod lambda_emulator;
 pub mod need;
 pub mod pattern;
 pub mod people;
