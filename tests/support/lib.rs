@@ -5,6 +5,7 @@ pub mod case;
 pub mod coverage;
 pub mod flaky;
 pub mod host;
+pub mod meter;
 pub mod need;
 pub mod pattern;
 pub mod people;

@@ -141,6 +141,8 @@ pub struct App<D, P> {
     polls: Polls,
     hot: HotRuns,
     compiled: Mutex<HashMap<(TenantId, Version), Arc<Workflow>>>,
+    /// The newest version of workflows as last read; a run that is started on it checks that it still is.
+    newest: Mutex<HashMap<crate::ids::WorkflowName, Version>>,
     queues: Queues,
     bells: Bells,
     alarm: Alarm,
@@ -178,6 +180,7 @@ impl<D: Database, P: Platform> App<D, P> {
             polls: Polls::default(),
             hot: HotRuns::default(),
             compiled: Mutex::default(),
+            newest: Mutex::default(),
             queues: Queues::default(),
             bells: Bells::default(),
             alarm: Alarm::default(),
