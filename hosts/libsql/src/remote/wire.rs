@@ -65,7 +65,7 @@ impl Wire {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token.header());
         }
-        let answer = request.send().await.map_err(|fault| lost(&fault))?;
+        let answer = request.send().await.map_err(|fault| self.hinted(lost(&fault)))?;
         let (status, location) = (answer.status(), answer.headers().get(LOCATION).cloned());
         let html = answer.headers().get(CONTENT_TYPE).is_some_and(is_html);
         let body = answer.bytes().await.map_err(|fault| lost(&fault))?;
@@ -75,6 +75,18 @@ impl Wire {
         }
         let said = self.said(&body, html);
         Err(meaning(status, location.as_ref(), &said, self.token.is_some()))
+    }
+
+    /// Adds what the usual reason is, where TLS meets a server that speaks none.
+    fn hinted(&self, lost: Lost) -> Lost {
+        match lost {
+            Lost::Unsent(cause) if self.address.is_https() && cause.contains("InvalidContentType") => {
+                Lost::Unsent(format!(
+                    "it does not speak TLS ({cause}); without TLS its address is http:// or libsql://…?tls=0"
+                ))
+            }
+            other => other,
+        }
     }
 
     /// What an answer that is no result says, in a few words and without our token.
@@ -136,10 +148,11 @@ fn chain(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let next = error.to_string();
-        // Many errors repeat their cause in their own text.
-        if text.is_empty() {
+        // The outer ones say where in the client it happened, and many repeat their cause in their own text.
+        let is_about_client = next.starts_with("client error") || next == "tcp connect error";
+        if text.is_empty() && !is_about_client {
             text = next;
-        } else if !text.contains(&next) {
+        } else if !is_about_client && !text.contains(&next) {
             text = format!("{text}: {next}");
         }
         cause = error.source();
