@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::engine::{Command, Decided, Need, Run, Seen, Slice, TaskPhase, Undecided, What, decide, prefetch};
-use crate::ids::{RequestKey, RunId, TenantId};
+use crate::ids::{RunId, TenantId};
 use crate::platform::Platform;
+use crate::store::claims::Lane;
 use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
 use crate::store::projection::{self, Extras};
 use crate::store::runs::Guard;
@@ -17,7 +18,7 @@ use crate::workflow::model::{Kind, Workflow};
 use super::App;
 use super::bells::Topic;
 use super::fault::Fault;
-use super::hot::{Doubt, HotRun, Slot};
+use super::hot::{Doubt, HotRun, Kept, Slot};
 
 /// How often a decision is taken again after a lost race before the caller is told to come back.
 const TRIES_MAX: u32 = 8;
@@ -29,6 +30,9 @@ const TRIES_AT_ONCE: u32 = 3;
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// How often a new run is written when nobody says whether it was.
 const CREATE_TRIES_MAX: u32 = 3;
+
+/// How many rows of a run are read along with its header: a smaller run is known whole after one read.
+pub(super) const ROWS_READ_ALONG: usize = 64;
 
 /// Whether a run's state was read within this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,15 +65,6 @@ pub(super) struct Nothing;
 
 impl Along for Nothing {}
 
-/// A claim's own id goes along with its grants.
-pub(super) struct ClaimId<'a>(pub(super) Option<&'a RequestKey>);
-
-impl Along for ClaimId<'_> {
-    fn extras(&self) -> Extras<'_> {
-        Extras { claim_id: self.0, digest: None }
-    }
-}
-
 impl<D: Database, P: Platform> App<D, P> {
     /// Carries out a command on a run: 2xx of everything that changes a run comes through here.
     pub(super) async fn command(
@@ -78,6 +73,18 @@ impl<D: Database, P: Platform> App<D, P> {
         id: &RunId,
         command: &Command,
         along: &impl Along,
+    ) -> Result<Decided, Fault> {
+        self.command_on(tenant, id, command, along, None).await
+    }
+
+    /// The same on a run that has been read within this request already.
+    pub(super) async fn command_on(
+        &self,
+        tenant: &TenantId,
+        id: &RunId,
+        command: &Command,
+        along: &impl Along,
+        mut read: Option<HotRun>,
     ) -> Result<Decided, Fault> {
         // Commits of which nobody knows whether they were made.
         let mut lost: Vec<(Decided, DatabaseError)> = Vec::new();
@@ -93,6 +100,15 @@ impl<D: Database, P: Platform> App<D, P> {
                     Doubt::Lost => {
                         *place = None;
                         self.settle().await?;
+                    }
+                }
+                if let Some(read) = read.take() {
+                    match place.as_ref() {
+                        Some(hot) if hot.is_ahead() || hot.run.revision > read.run.revision => {}
+                        _ => {
+                            *place = Some(read);
+                            fresh = Fresh::Yes;
+                        }
                     }
                 }
                 if place.is_none() || !lost.is_empty() {
@@ -230,7 +246,15 @@ impl<D: Database, P: Platform> App<D, P> {
         along.add(&decided, &mut batch);
         let mut lost = None;
         for _ in 0..CREATE_TRIES_MAX {
-            let commit = self.database.write(vec![batch.clone()]);
+            let (commit, flight) = {
+                let slot = self.hot.slot(&decided.after.run.tenant, &decided.after.run.id);
+                let mut place = slot.lock().await;
+                // What comes next is decided on the run as it begins, unless somebody knows more of it.
+                let is_known = place.as_ref().is_some_and(|hot| !hot.run.is_terminal());
+                let hot = (!is_known).then(|| place.insert(HotRun::begun(&decided)));
+                let flight = hot.map(|hot| hot.take_off());
+                (self.database.write(vec![batch.clone()]), flight)
+            };
             let late = self.alarm.late();
             let outcome = match commit.await {
                 Ok(outcome) => outcome,
@@ -251,6 +275,11 @@ impl<D: Database, P: Platform> App<D, P> {
                 Some(Outcome::Refused(_)) => false,
                 None => return Err(no_outcome()),
             };
+            match flight {
+                Some(flight) if made => flight.land(),
+                Some(flight) => flight.refuse(),
+                None => {}
+            }
             if !made {
                 return Ok(Created::Exists);
             }
@@ -269,11 +298,12 @@ impl<D: Database, P: Platform> App<D, P> {
 
     /// The run of an id, with its workflow.
     async fn load_run(&self, tenant: &TenantId, id: &RunId) -> Result<HotRun, Fault> {
-        let mut answers = self.database.read(vec![runs::by_id(tenant, id)]).await?;
-        let row = answers.pop().and_then(|mut rows| rows.pop()).ok_or(Fault::NoRun)?;
+        let reads = vec![runs::by_id(tenant, id), tasks::few(tenant, id, ROWS_READ_ALONG)];
+        let mut answers = self.database.read(reads).await?.into_iter();
+        let row = answers.next().and_then(|mut rows| rows.pop()).ok_or(Fault::NoRun)?;
         let run = runs::read_run(row)?;
         let workflow = self.workflow_of(&run).await?;
-        Ok(HotRun::new(run, workflow))
+        Ok(HotRun::read(run, workflow, answers.next().unwrap_or_default(), ROWS_READ_ALONG)?)
     }
 
     /// The version that a run keeps, compiled.
@@ -300,11 +330,18 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut reads = Vec::new();
         let mut asked = Vec::new();
         for need in needs {
-            if let Need::Instance(key) = &need
-                && let Some(instance) = hot.instance(*key)
-            {
-                slice.load(*key, Some(instance.clone()));
-                continue;
+            if let Need::Instance(key) = &need {
+                match hot.instance(*key) {
+                    Kept::Instance(instance) => {
+                        slice.load(*key, Some(instance.clone()));
+                        continue;
+                    }
+                    Kept::Absent => {
+                        slice.load(*key, None);
+                        continue;
+                    }
+                    Kept::Nothing => {}
+                }
             }
             reads.push(statement(slice, &need));
             asked.push(need);
@@ -359,7 +396,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let (Some(queue), Some(lane)) = (tasks::queue(task), tasks::lane(task)) else { continue };
             run.fair_order = self.queues.place(&run.tenant, queue, run.fair_order);
             orders.insert(key, run.fair_order);
-            if !self.queues.knows_lane(&run.tenant, &lane) {
+            if !self.queues.knows(&run.tenant, queue, &lane) {
                 let labels: Vec<Value> = task.labels.iter().map(|label| label.as_str().into()).collect();
                 projection::add_lane(&mut lanes, run, queue, &Value::Array(labels).to_json(), &lane);
             }
@@ -377,7 +414,9 @@ impl<D: Database, P: Platform> App<D, P> {
                 What::TaskReady { task, .. } | What::TaskReleased { task, .. } => {
                     let task = workflow.task(task.key(workflow).task);
                     if let (Some(queue), Some(lane)) = (tasks::queue(task), tasks::lane(task)) {
-                        self.queues.learn_lane(&run.tenant, lane);
+                        let labels = task.labels.iter().map(|label| label.as_str().to_owned()).collect();
+                        let lane = Lane { labels, lane: lane.into() };
+                        self.queues.learn(&run.tenant, &Arc::from(queue), lane);
                         self.bells.ring(&Topic::Queue(run.tenant.clone(), queue.into()));
                         if queue == tasks::HTTP_QUEUE {
                             self.alarm.now();
@@ -462,7 +501,10 @@ fn put(hot: &mut HotRun, slice: &mut Slice, need: Need, rows: Vec<Row>) -> Resul
             for row in rows {
                 let (row_key, stored) = tasks::read_instance(row)?;
                 let key = row_key.key(&slice.workflow)?;
-                let instance = hot.instance(key).cloned().unwrap_or(stored);
+                let instance = match hot.instance(key) {
+                    Kept::Instance(instance) => instance.clone(),
+                    Kept::Absent | Kept::Nothing => stored,
+                };
                 slice.load(key, Some(instance));
             }
             slice.mark_loaded(need);

@@ -17,10 +17,12 @@ mod drive;
 pub(crate) mod events;
 mod executor;
 mod fault;
+mod held;
 mod hot;
 pub(crate) mod leases;
 pub(crate) mod lists;
 pub(crate) mod logs;
+mod look;
 mod polls;
 mod queues;
 mod request;
@@ -57,6 +59,7 @@ use crate::workflow::model::Workflow;
 use alarm::Alarm;
 use bells::Bells;
 use clock::Clock;
+use held::Held;
 use hot::HotRuns;
 use polls::Polls;
 use queues::Queues;
@@ -145,8 +148,7 @@ pub struct App<D, P> {
     orphans: Mutex<Vec<LeaseId>>,
     /// Idempotency scopes whose first request is under way.
     under_way: Mutex<HashSet<String>>,
-    /// When a claim or heartbeat of a worker was last written down.
-    seen: Mutex<HashMap<crate::ids::WorkerId, Timestamp>>,
+    held: Held,
     closing: std::sync::atomic::AtomicBool,
 }
 
@@ -181,7 +183,7 @@ impl<D: Database, P: Platform> App<D, P> {
             alarm: Alarm::default(),
             orphans: Mutex::default(),
             under_way: Mutex::default(),
-            seen: Mutex::default(),
+            held: Held::default(),
             closing: false.into(),
         };
         app.learn_time().await?;

@@ -11,20 +11,15 @@ use crate::ids::{Label, QueueName, WorkerId};
 use crate::platform::Platform;
 use crate::store::database::{Database, Row};
 use crate::store::workers::{self, WorkerRow};
-use crate::time::Duration;
 use crate::value::Value;
 
+use super::App;
 use super::request::{Keep, Stored};
 use super::shapes::{OFFLINE_AFTER, WorkerShape};
 use super::workflows::{ListQuery, cut};
-use super::{App, lock};
 
 /// A worker may name at most this many queues or labels.
 const NAMES_MAX: usize = 64;
-/// How often at the most a worker's claims and heartbeats are written down.
-const SEEN_EVERY: Duration = Duration::from_secs(10);
-/// How many workers are remembered for that.
-const SEEN_MAX: usize = 10_000;
 
 /// What `POST /workers` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -132,47 +127,8 @@ impl<D: Database, P: Platform> App<D, P> {
         self.bells.ring_all();
         if gone {
             self.write(workers::forget(&self.tenant, &id)).await?;
-            lock(&self.seen).remove(&id);
         }
         Ok(Answer::empty())
-    }
-
-    /// Notes that a worker claims; registers one that has not said who it is. False if it may get nothing.
-    pub(super) async fn note_claimant(
-        &self,
-        id: &WorkerId,
-        queues: &[QueueName],
-        labels: &[Label],
-        capacity: u32,
-    ) -> Result<bool, Problem> {
-        let now = self.now();
-        let Some(row) = self.worker(id).await? else {
-            self.write(workers::register(&self.tenant, id, queues, labels, capacity, now)).await?;
-            return Ok(true);
-        };
-        if row.draining {
-            return Ok(false);
-        }
-        let is_due = {
-            let mut seen = lock(&self.seen);
-            if seen.len() >= SEEN_MAX {
-                seen.clear();
-            }
-            let due = seen.get(id).is_none_or(|last| last.plus(SEEN_EVERY) <= now);
-            if due {
-                seen.insert(id.clone(), now);
-            }
-            due
-        };
-        if is_due {
-            self.write(workers::seen(&self.tenant, id, now)).await?;
-        }
-        Ok(true)
-    }
-
-    /// Whether a worker is to get no more tasks.
-    pub(super) async fn drains(&self, id: &WorkerId) -> Result<bool, Problem> {
-        Ok(self.worker(id).await?.is_some_and(|row| row.draining))
     }
 
     async fn worker(&self, id: &WorkerId) -> Result<Option<WorkerRow>, Problem> {
