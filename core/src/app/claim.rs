@@ -19,7 +19,6 @@ use crate::store::leases::{self, LeaseRow};
 use crate::store::{StoreError, checkpoints, tasks};
 use crate::time::{Duration, Timestamp};
 use crate::value::Payload;
-use crate::workflow::model::Kind;
 
 use super::App;
 use super::bells::Topic;
@@ -289,10 +288,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 workflow: slice.run.workflow.clone(),
                 task: task.name.to_string(),
                 index: key.index,
-                queue: match &task.kind {
-                    Kind::Worker { queue, .. } => queue.to_string(),
-                    _ => tasks::HTTP_QUEUE.to_owned(),
-                },
+                queue: tasks::queue(task).unwrap_or_default().to_owned(),
                 attempt: instance.attempt,
                 input: instance.input.clone().unwrap_or_else(Payload::null),
                 upstream,
@@ -366,7 +362,7 @@ impl<D: Database, P: Platform> App<D, P> {
         Ok(self.claimed(&decided).await?.pop())
     }
 
-    async fn workflow_of_run(
+    pub(super) async fn workflow_of_run(
         &self,
         tenant: &TenantId,
         run: &RunId,

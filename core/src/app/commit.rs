@@ -273,7 +273,7 @@ impl<D: Database, P: Platform> App<D, P> {
                     if let (Some(queue), Some(lane)) = (tasks::queue(task), tasks::lane(task)) {
                         self.queues.learn_lane(&run.tenant, lane);
                         self.bells.ring(&Topic::Queue(run.tenant.clone(), queue.into()));
-                        if queue == tasks::HTTP_QUEUE {
+                        if tasks::is_own(queue) {
                             self.alarm.now();
                         }
                     }

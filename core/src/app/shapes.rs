@@ -104,7 +104,7 @@ pub(crate) struct TaskShape {
     task: String,
     /// The element under `for_each`.
     index: Option<u32>,
-    /// What it does: `worker`, `http`, `value`, `sleep` or `signal`.
+    /// What it does: `worker`, `http`, `wasm`, `value`, `sleep` or `signal`.
     kind: String,
     /// The queue that workers claim it from.
     queue: Option<String>,
@@ -143,7 +143,11 @@ impl TaskShape {
             kind: task.kind.word().to_owned(),
             queue: match &task.kind {
                 Kind::Worker { queue, .. } => Some(queue.to_string()),
-                Kind::Http { .. } | Kind::Value { .. } | Kind::Sleep { .. } | Kind::Signal { .. } => None,
+                Kind::Http { .. }
+                | Kind::Wasm { .. }
+                | Kind::Value { .. }
+                | Kind::Sleep { .. }
+                | Kind::Signal { .. } => None,
             },
             status: instance.status(),
             attempt: instance.attempt,

@@ -85,7 +85,7 @@ impl<D: Database, P: Platform> App<D, P> {
             started_at: self.started_at,
             now: self.platform.now(),
             formats: vec!["application/json", "application/msgpack"],
-            task_kinds: vec!["worker", "http", "value", "sleep", "signal"],
+            task_kinds: vec!["worker", "http", "wasm", "value", "sleep", "signal"],
             executors,
             limits: self.limits(),
         };

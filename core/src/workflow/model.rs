@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{Label, QueueName, SignalName, TaskName, Version, WorkflowName};
+use crate::ids::{FunctionName, Label, ModuleName, QueueName, SignalName, TaskName, Version, WorkflowName};
 use crate::time::Duration;
 use crate::value::Object;
 
@@ -109,6 +109,15 @@ pub enum Kind {
         /// `{method, url, headers?, body?}`.
         request: Template,
     },
+    /// `wasm`: leased to a host that runs modules of WebAssembly.
+    Wasm {
+        /// The module, by name or digest.
+        module: ModuleName,
+        /// The function that is called.
+        function: FunctionName,
+        /// The input; null where the document has none.
+        with: Option<Template>,
+    },
     /// `value`: completes at once with what the template yields.
     Value {
         /// The template.
@@ -202,6 +211,7 @@ impl Kind {
         match self {
             Kind::Worker { .. } => "worker",
             Kind::Http { .. } => "http",
+            Kind::Wasm { .. } => "wasm",
             Kind::Value { .. } => "value",
             Kind::Sleep { .. } => "sleep",
             Kind::Signal { .. } => "signal",
@@ -211,7 +221,7 @@ impl Kind {
     /// Whether an attempt of this kind runs outside the engine, under a lease.
     pub fn is_leased(&self) -> bool {
         match self {
-            Kind::Worker { .. } | Kind::Http { .. } => true,
+            Kind::Worker { .. } | Kind::Http { .. } | Kind::Wasm { .. } => true,
             Kind::Value { .. } | Kind::Sleep { .. } | Kind::Signal { .. } => false,
         }
     }
