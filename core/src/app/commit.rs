@@ -136,13 +136,8 @@ impl<D: Database, P: Platform> App<D, P> {
     pub(super) async fn create(&self, mut decided: Decided, along: &impl Along) -> Result<Created, Fault> {
         self.stamp(&mut decided.after.run);
         let mut batch = Batch::default();
-        let workflow = &decided.after.workflow;
-        workflows::keep_document(
-            &mut batch,
-            &decided.after.run.tenant,
-            &workflow.version,
-            &workflow.canonical,
-        );
+        workflows::keep_document(&mut batch, &decided.after.run.tenant, &decided.after.workflow);
+        let kept = batch.writes.len();
         batch.writes.extend(self.project(&mut decided, None, &Extras::default()).writes);
         let own = batch.writes.len();
         along.add(&decided, &mut batch);
@@ -156,6 +151,8 @@ impl<D: Database, P: Platform> App<D, P> {
                 Ok(Created::New(Box::new(decided)))
             }
             Some(Outcome::Refused(index)) if *index >= own => Err(Fault::Repeated),
+            // What its document is pinned to has changed since it was read.
+            Some(Outcome::Refused(index)) if *index < kept => Err(Fault::Contended),
             Some(Outcome::Refused(_)) => Ok(Created::Exists),
             None => Err(no_outcome()),
         }

@@ -252,7 +252,10 @@ impl<D: Database, P: Platform> App<D, P> {
                     let message = "a version goes with a workflow's name, not with a document";
                     return Err(one_fault("/version", message));
                 }
-                self.compile(document, &Pointer::from("/document"), None).map(Arc::new)
+                let at = Pointer::from("/document");
+                let mut workflow = self.compile(document, &at, None)?;
+                self.pin(&mut workflow, &at, None).await?;
+                Ok(Arc::new(workflow))
             }
             (None, None) => {
                 Err(one_fault("", "expected workflow (a saved workflow's name) or document, found neither"))

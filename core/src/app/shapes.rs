@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::run::{Counts, Failure};
 use crate::engine::{Instance, Key, Run, RunStatus, Slice, TaskStatus};
-use crate::ids::{Label, LeaseId, QueueName, RunId, SessionId, Tag, Version, WorkerId, WorkflowName};
+use crate::ids::{
+    Label, LeaseId, ModuleDigest, ModuleName, QueueName, RunId, SessionId, Tag, Version, WorkerId,
+    WorkflowName,
+};
 use crate::store::history::Recorded;
 use crate::store::logs::ChunkRow;
 use crate::store::signals::SignalRow;
@@ -357,11 +360,19 @@ pub(crate) struct WorkflowShape {
     created_at: Timestamp,
     /// The canonical document.
     document: Payload,
+    /// The modules of its `wasm` tasks: what each name means in this version, as a digest.
+    modules: std::collections::BTreeMap<ModuleName, ModuleDigest>,
 }
 
 impl From<WorkflowRow> for WorkflowShape {
     fn from(row: WorkflowRow) -> Self {
-        Self { name: row.name, version: row.version, created_at: row.created_at, document: row.document }
+        Self {
+            name: row.name,
+            version: row.version,
+            created_at: row.created_at,
+            document: row.document,
+            modules: row.modules.into_iter().map(|(name, pin)| (name, pin.digest)).collect(),
+        }
     }
 }
 

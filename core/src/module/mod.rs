@@ -10,6 +10,8 @@ mod inspect;
 mod reader;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{FunctionName, ModuleDigest};
 use crate::time::Duration;
@@ -33,11 +35,14 @@ pub const FUNCTIONS_MAX: usize = 1000;
 pub const OUTPUT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 
 /// How a module writes values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ModuleEncoding")]
 pub enum Encoding {
     /// As JSON, binary as `{"$binary": "<base64>"}`.
+    #[serde(rename = "json")]
     Json,
     /// As MessagePack.
+    #[serde(rename = "msgpack")]
     MessagePack,
 }
 

@@ -6,7 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{FunctionName, Label, ModuleName, QueueName, SignalName, TaskName, Version, WorkflowName};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{
+    FunctionName, Label, ModuleDigest, ModuleName, QueueName, SignalName, TaskName, Version, WorkflowName,
+};
+use crate::module::Encoding;
 use crate::time::Duration;
 use crate::value::Object;
 
@@ -31,6 +36,9 @@ pub struct TaskIx(pub u32);
 /// One version of a workflow.
 #[derive(Debug)]
 pub struct Workflow {
+    /// What the names of modules in the document mean. Parsing leaves this empty: it depends on what is stored
+    /// when the version is first saved or started, and is kept from then on.
+    pub modules: BTreeMap<ModuleName, Pin>,
     /// SHA-256 of the canonical document.
     pub version: Version,
     /// The document's `name`.
@@ -82,6 +90,15 @@ pub struct Task {
     pub labels: Vec<Label>,
     /// Whether the run goes on when this task has failed.
     pub on_failure: OnFailure,
+}
+
+/// What the name of a module means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The SHA-256 of the module's bytes.
+    pub digest: ModuleDigest,
+    /// How the module writes values.
+    pub encoding: Encoding,
 }
 
 /// What the failure of a task does to its run.
