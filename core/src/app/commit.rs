@@ -239,13 +239,8 @@ impl<D: Database, P: Platform> App<D, P> {
     ) -> Result<Created, Fault> {
         self.stamp(&mut decided.after.run);
         let mut batch = Batch::default();
-        let workflow = &decided.after.workflow;
-        workflows::keep_document(
-            &mut batch,
-            &decided.after.run.tenant,
-            &workflow.version,
-            &workflow.canonical,
-        );
+        workflows::keep_document(&mut batch, &decided.after.run.tenant, &decided.after.workflow);
+        let kept = batch.writes.len();
         batch.writes.extend(self.project(&mut decided, None, &Extras { basis, ..Extras::default() }).writes);
         let own = batch.writes.len();
         along.add(&decided, &mut batch);
@@ -277,6 +272,8 @@ impl<D: Database, P: Platform> App<D, P> {
                     true
                 }
                 Some(Outcome::Refused(index)) if *index >= own => return Err(Fault::Repeated),
+                // What its document is pinned to has changed since it was read.
+                Some(Outcome::Refused(index)) if *index < kept => return Err(Fault::Contended),
                 Some(Outcome::Refused(_)) => false,
                 None => return Err(no_outcome()),
             };
@@ -430,7 +427,7 @@ impl<D: Database, P: Platform> App<D, P> {
                         let lane = Lane { labels, lane: lane.into() };
                         self.queues.learn(&run.tenant, &Arc::from(queue), lane);
                         self.bells.ring(&Topic::Queue(run.tenant.clone(), queue.into()));
-                        if queue == tasks::HTTP_QUEUE {
+                        if tasks::is_own(queue) {
                             self.alarm.now();
                         }
                     }

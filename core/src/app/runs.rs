@@ -286,7 +286,9 @@ impl<D: Database, P: Platform> App<D, P> {
                     let message = "a version goes with a workflow's name, not with a document";
                     return Err(one_fault("/version", message));
                 }
-                let workflow = self.compile(document, &Pointer::from("/document"), None)?;
+                let at = Pointer::from("/document");
+                let mut workflow = self.compile(document, &at, None)?;
+                self.pin(&mut workflow, &at, None).await?;
                 Ok((Arc::new(workflow), Basis::Any))
             }
             (None, None) => {
