@@ -15,7 +15,7 @@ use super::facts::Facts;
 pub(crate) const TASKS_PER_RUN: usize = 100;
 
 /// How many tasks a worker takes at a time.
-const TASKS_MAX: usize = 10;
+const TASKS_MAX: usize = 25;
 
 /// The daemons.
 pub(crate) struct Fleet {
@@ -96,7 +96,8 @@ impl Load {
         }
     }
 
-    /// Claims tasks and does them, for ever.
+    /// Claims tasks and does them, for ever. Every third worker reports each task by itself, the others all of
+    /// a claim at once.
     pub(crate) async fn work(self: Arc<Self>, number: usize) {
         let name = format!("worker-{number}");
         for claim in 0_u64.. {
@@ -105,24 +106,56 @@ impl Load {
                 "claim_id": format!("{name}-{claim}"),
             });
             let claimed = self.post(number, "/tasks/claim", claim).await.expect(200);
-            for task in claimed["tasks"].as_array().expect("tasks") {
-                self.complete(number, task).await;
+            let tasks = claimed["tasks"].as_array().expect("tasks").clone();
+            if number % 3 == 0 {
+                for task in tasks {
+                    self.complete(number, task).await;
+                }
+            } else {
+                self.complete_all(number, tasks).await;
             }
         }
     }
 
-    async fn complete(&self, number: usize, task: &Value) {
-        let text = |name: &str| task[name].as_str().unwrap_or_else(|| panic!("no {name} in {task}"));
-        let (lease, run, name) = (text("lease_id"), text("run_id"), text("task"));
-        let output = json!({"lease": lease, "by": number});
-        let reply = self.post(number, &format!("/leases/{lease}/complete"), json!({"output": output})).await;
-        // 409 says that the lease has been lost: a daemon that could not answer the claim has given it back.
-        assert!(matches!(reply.status, 200 | 409), "{}", reply.body);
-        if reply.status == 409 {
-            return;
+    async fn complete(&self, number: usize, task: Value) {
+        let (lease, output) = (text(&task, "lease_id"), output(number, &task));
+        let path = format!("/leases/{lease}/complete");
+        let reply = self.post(number, &path, json!({"output": output})).await;
+        self.heard(number, &task, u64::from(reply.status), &reply.body);
+    }
+
+    /// All of a claim in one report, and again what got no answer of its own.
+    async fn complete_all(&self, number: usize, mut tasks: Vec<Value>) {
+        while !tasks.is_empty() {
+            let item = |task: &Value| json!({"action": "complete", "lease_id": task["lease_id"], "output": output(number, task)});
+            let items: Vec<_> = tasks.iter().map(item).collect();
+            let reply = self.post(number, "/leases/batch", json!({"items": items})).await.expect(200);
+            let outcomes = reply["items"].as_array().expect("outcomes");
+            assert_eq!(outcomes.len(), tasks.len());
+            let mut again = Vec::new();
+            for (task, outcome) in tasks.into_iter().zip(outcomes) {
+                match outcome["status"].as_u64().expect("a status") {
+                    500.. => again.push(task),
+                    status => self.heard(number, &task, status, outcome),
+                }
+            }
+            tasks = again;
+            if !tasks.is_empty() {
+                sleep(NEXT_DAEMON_PAUSE).await;
+            }
         }
-        self.facts.lock().expect("nobody panicked").output(run, name, &output);
-        self.completed.send_modify(|count| *count += 1);
+    }
+
+    /// Notes what was acknowledged. 409 says that the lease has been lost: a daemon that could not answer the
+    /// claim has given it back.
+    fn heard(&self, number: usize, task: &Value, status: u64, answer: &Value) {
+        assert!(matches!(status, 200 | 409), "{answer}");
+        if status == 200 {
+            let mut facts = self.facts.lock().expect("nobody panicked");
+            facts.output(text(task, "run_id"), text(task, "task"), &output(number, task));
+            drop(facts);
+            self.completed.send_modify(|count| *count += 1);
+        }
     }
 
     /// Every daemon that is left says that every run has completed, with what was acknowledged and nothing
@@ -160,4 +193,12 @@ impl Load {
         };
         timeout(2 * PATIENCE, answered).await.unwrap_or_else(|_| panic!("no daemon answers to {path}"))
     }
+}
+
+fn output(number: usize, task: &Value) -> Value {
+    json!({"lease": task["lease_id"], "by": number})
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("no text {name} in {value}"))
 }

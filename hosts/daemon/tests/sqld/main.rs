@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../crash/facts.rs"]
+#[allow(dead_code, reason = "the tests of crashes use more of it")]
 mod facts;
 mod fleet;
 mod start;
