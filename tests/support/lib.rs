@@ -6,6 +6,8 @@ pub mod coverage;
 pub mod flaky;
 pub mod host;
 pub mod meter;
+pub mod lambda;
+pub mod lambda_emulator;
 pub mod need;
 pub mod pattern;
 pub mod people;

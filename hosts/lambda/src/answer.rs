@@ -26,11 +26,8 @@ pub async fn write(origin: Origin, response: Response<Body>) -> Value {
     match origin {
         Origin::ApiGatewayV1 => answer["multiValueHeaders"] = all_values(&parts.headers),
         Origin::ApiGatewayV2 => {
-            let cookies: Vec<_> =
-                parts.headers.get_all(SET_COOKIE).iter().map(|v| text(v.as_bytes())).collect();
-            if !cookies.is_empty() {
-                answer["cookies"] = json!(cookies);
-            }
+            let cookies = parts.headers.get_all(SET_COOKIE).iter();
+            answer["cookies"] = cookies.map(|value| Value::String(text(value.as_bytes()))).collect();
             answer["headers"] = joined_values(&parts.headers);
         }
         // Which of the two it reads is a setting of the target group.

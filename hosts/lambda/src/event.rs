@@ -37,6 +37,16 @@ pub enum Origin {
     LoadBalancer,
 }
 
+impl Origin {
+    /// How long an answer in JSON may be: a function's at most 6 MiB, to a load balancer 1 MiB.
+    pub fn answer_bytes_max(self) -> usize {
+        match self {
+            Origin::ApiGatewayV1 | Origin::ApiGatewayV2 => 6 << 20,
+            Origin::LoadBalancer => 1 << 20,
+        }
+    }
+}
+
 /// Why an event cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {

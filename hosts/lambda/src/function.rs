@@ -18,12 +18,13 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use selvedge::http::body::Body;
-use selvedge::http::problem::Problem;
+use selvedge::http::problem::{Problem, Slug};
 use selvedge::http::reply::X_REQUEST_ID;
 use selvedge::store::database::Database;
 use selvedge::time::Timestamp;
 use selvedge::{App, Budget};
 use selvedge_tokio::TokioPlatform;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -95,11 +96,16 @@ where
         Self { open, server: OnceCell::new(), base_path, drive, next: Rc::default() }
     }
 
-    /// Does what an event asks for, within this time: the answer, and what is to be awaited once it is sent.
+    /// Does what an event asks for, within this time: the answer in JSON, and what is to be awaited once it is
+    /// sent.
     ///
     /// # Errors
     /// When the event cannot be taken, or timers cannot be driven for want of a database.
-    pub async fn invoke(&self, event: &str, within: Duration) -> Result<(Value, Option<Rest>), Failure> {
+    pub async fn invoke(
+        &self,
+        event: &str,
+        within: Duration,
+    ) -> Result<(Box<RawValue>, Option<Rest>), Failure> {
         let ends = Instant::now() + within.saturating_sub(TIME_MARGIN);
         let event = Event::read(event, &self.base_path)?;
         let server = self.server.get_or_try_init(|| async { (self.open)().await.map(Rc::new) }).await;
@@ -108,12 +114,14 @@ where
             (Event::Tick, Ok(server)) => {
                 let next = server.drive(left(ends)).await;
                 self.next.set(next);
-                Ok((json!({ "next_timer_at": next.map(|at| at.to_string()) }), None))
+                Ok((written(&json!({ "next_timer_at": next.map(|at| at.to_string()) })), None))
             }
             (Event::Request(origin, request), Err(fault)) => {
                 tracing::error!("the database cannot be used: {fault}");
                 let detail = "the database cannot be used at the moment; the function's log says why";
-                Ok((answer::write(origin, self.unavailable(&request_id(&request), detail)).await, None))
+                let problem = Problem::unavailable(detail);
+                let response = self.problem(problem, &request_id(&request));
+                Ok((written(&answer::write(origin, response).await), None))
             }
             (Event::Request(origin, request), Ok(server)) => {
                 Ok(self.answer(server.clone(), origin, request, ends).await)
@@ -127,13 +135,15 @@ where
         origin: Origin,
         request: Request<Bytes>,
         ends: Instant,
-    ) -> (Value, Option<Rest>) {
+    ) -> (Box<RawValue>, Option<Rest>) {
         let id = request_id(&request);
         let handled = pin!(server.handle(request));
         let timed = async {
             match select(handled, pin!(sleep_until(ends))).await {
                 Either::Left((response, _)) => response,
-                Either::Right(_) => self.unavailable(&id, "the function's time is up; ask again"),
+                Either::Right(_) => {
+                    self.problem(Problem::unavailable("the function's time is up; ask again"), &id)
+                }
             }
         };
         let (response, rest) = match self.drive {
@@ -155,24 +165,34 @@ where
                 (response, rest)
             }
         };
-        (answer::write(origin, response).await, rest)
+        let mut answer = written(&answer::write(origin, response).await);
+        let (found, max) = (answer.get().len(), origin.answer_bytes_max());
+        if found > max {
+            let detail = format!(
+                "the answer has {found} bytes in the form that AWS takes, which is at most {max}: ask for fewer \
+                 items (limit), or for a compressed answer (Accept-Encoding)"
+            );
+            let response = self.problem(Problem::new(Slug::PayloadTooLarge, detail), &id);
+            answer = written(&answer::write(origin, response).await);
+        }
+        (answer, rest)
     }
 
     /// A problem that is answered in front of the server, in JSON.
-    fn unavailable(&self, request_id: &str, detail: &str) -> Response<Body> {
-        let problem = Problem::unavailable(detail);
-        let wait = problem.retry_after.unwrap_or_default().as_millis().div_ceil(1000);
+    fn problem(&self, problem: Problem, request_id: &str) -> Response<Body> {
+        let (status, retry_after) = (problem.status(), problem.retry_after);
         let document = problem.into_document(&self.base_path, request_id);
         let body = serde_json::to_vec(&document).expect("a problem document is plain data");
         let mut response = Response::new(Body::full(body));
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        *response.status_mut() =
+            StatusCode::from_u16(status).expect("problems have a status of three digits");
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait));
-        headers.insert(
-            X_REQUEST_ID,
-            HeaderValue::from_str(request_id).expect("it came in a header, or is hexadecimal"),
-        );
+        if let Some(wait) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000)));
+        }
+        let id = HeaderValue::from_str(request_id).expect("it came in a header, or is hexadecimal");
+        headers.insert(X_REQUEST_ID, id);
         response
     }
 }
@@ -233,6 +253,10 @@ async fn is_needed<S: Server>(server: &S, next: Option<Timestamp>) {
         }
     };
     select(pin!(server.woken()), pin!(due)).await;
+}
+
+fn written(value: &Value) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("a value is JSON")
 }
 
 fn left(ends: Instant) -> Duration {

@@ -43,6 +43,7 @@ pub(crate) fn place(told: &Told<'_>, base: &str) -> String {
     };
     let slash = if inner.starts_with('/') { "" } else { "/" };
     match told.mapping {
+        Mapping::Hidden if is_below(inner, base) => format!("{slash}{inner}"),
         Mapping::Hidden => format!("{base}{slash}{inner}"),
         Mapping::None => format!("{slash}{inner}"),
     }

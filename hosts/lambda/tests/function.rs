@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use selvedge::http::body::Body;
 use selvedge::time::Timestamp;
 use selvedge_lambda::function::TIME_MARGIN;
@@ -63,7 +63,9 @@ impl Server for Script {
             self.0.bell.notify_waiters();
         }
         self.note(&format!("{method} {path}"));
-        Response::new(Body::default())
+        let mut response = Response::new(Body::full("\u{1}".repeat(request.body().len())));
+        response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+        response
     }
 
     async fn drive(&self, within: Duration) -> Option<Timestamp> {
@@ -110,7 +112,7 @@ where
         rest.await;
     }
     script.note("over");
-    answer
+    serde_json::from_str(answer.get()).expect("answers are JSON")
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,4 +212,26 @@ async fn without_a_database_requests_are_told_so_and_the_next_one_tries_again() 
     assert_eq!(answer["statusCode"], 200);
     invoke(&function, &script, &event("GET", "/flows/api/v1/runs"), SECOND).await;
     assert_eq!(tries.get(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_aws_does_not_take_is_a_problem() {
+    // Each byte of the body takes six in JSON.
+    for (trigger, bytes, status) in
+        [("http", 1_000_000, 200), ("http", 1_050_000, 413), ("elb", 170_000, 200), ("elb", 175_000, 413)]
+    {
+        let script = Script::new(Duration::ZERO, &[]);
+        let function = Function::new(async || Ok(script.clone()), String::new(), Drive::After);
+        let mut event: Value = serde_json::from_str(&event("POST", "/ms/0")).expect("JSON");
+        event["body"] = "x".repeat(bytes).into();
+        if trigger == "elb" {
+            event["requestContext"] = json!({ "elb": {} });
+            event["httpMethod"] = "POST".into();
+            event["path"] = "/ms/0".into();
+        }
+        let answer = invoke(&function, &script, &event.to_string(), SECOND).await;
+        assert_eq!(answer["statusCode"], status, "{trigger} {bytes}");
+        let body = answer["body"].as_str().expect("text");
+        assert_eq!(body.contains("ask for fewer items (limit)"), status == 413, "{trigger} {bytes}");
+    }
 }
