@@ -42,7 +42,7 @@ test('a run goes on after the browser was closed, with the web site gone', async
   const again = await second.newPage();
   await ready(again, web.url);
   await web.close();
-  await expect(again, 202, 'POST', '/api/v1/runs/r1/signals/approval', { by: 'Ada' });
+  await expect(again, 202, 'POST', '/api/v1/runs/r1/signals/approval', { payload: { by: 'Ada' } });
   await reaches(again, 'r1', 'completed');
   const result = await expect(again, 200, 'GET', '/api/v1/runs/r1/tasks/ship');
   assert.equal(result.output, 'shipped by Ada');
@@ -58,7 +58,7 @@ test('two tabs see one database', async (t) => {
   await expect(left, 201, 'POST', '/api/v1/runs', { id: 'r1', workflow: 'approval' });
   // The one waits for what the other does.
   const waiting = call(right, 'GET', '/api/v1/runs/r1/result?timeout=30s');
-  await expect(left, 202, 'POST', '/api/v1/runs/r1/signals/approval', { by: 'Ada' });
+  await expect(left, 202, 'POST', '/api/v1/runs/r1/signals/approval', { payload: { by: 'Ada' } });
   assert.equal((await waiting).status, 200);
   const starts = Array.from({ length: 20 }, (_, index) => [left, right][index % 2]).map((page, index) =>
     call(page, 'POST', '/api/v1/runs', { id: `s${index}`, workflow: 'approval' }),
