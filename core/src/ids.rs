@@ -140,6 +140,13 @@ id!(
     RequestKey, "an id", "^[!-~]{1,128}$", |t| in_length(t, 128) && t.bytes().all(|b| b.is_ascii_graphic())
 );
 id!(
+    /// A checkpoint's name in its task instance.
+    CheckpointKey, "a checkpoint key", "^[A-Za-z0-9._~:-]{1,128}$",
+    |t| in_length(t, 128)
+        && !is_reserved(t)
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~:-".contains(&b))
+);
+id!(
     /// A tag of a run.
     Tag, "a tag", "^[A-Za-z0-9._:/=-]{1,128}$",
     |t| in_length(t, 128) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/=-".contains(&b))

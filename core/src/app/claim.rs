@@ -16,7 +16,7 @@ use crate::platform::Platform;
 use crate::store::claims::{self, Candidate, Lane};
 use crate::store::database::Database;
 use crate::store::leases::{self, LeaseRow};
-use crate::store::{StoreError, tasks};
+use crate::store::{StoreError, checkpoints, tasks};
 use crate::time::{Duration, Timestamp};
 use crate::value::Payload;
 use crate::workflow::model::Kind;
@@ -225,7 +225,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut grants = Vec::new();
         for (run, candidates) in by_run {
             let leases: Vec<LeaseId> =
-                candidates.iter().map(|_| LeaseId::trusted(self.uuid(self.platform.now()).into())).collect();
+                candidates.iter().map(|_| LeaseId::trusted(self.uuid(self.now()).into())).collect();
             undelivered.leases.extend(leases.iter().cloned());
             grants.push(self.grant_in_run(asked, run, candidates, leases));
         }
@@ -279,7 +279,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut claimed = Vec::new();
         for key in granted {
             let task = slice.task(key);
-            let upstream = self.upstream(slice, key).await?;
+            let (upstream, checkpoints) = self.context_of(slice, key).await?;
             let Some(instance) = slice.get(key) else { continue };
             let Some(lease) = instance.lease() else { continue };
             let attempt_ends = task.timeout.map(|timeout| lease.granted_at.plus(timeout));
@@ -296,6 +296,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 attempt: instance.attempt,
                 input: instance.input.clone().unwrap_or_else(Payload::null),
                 upstream,
+                checkpoints,
                 deadline: [attempt_ends, instance.total_deadline(task)].into_iter().flatten().min(),
                 lease_expires_at: lease.expires_at,
                 grace: task.grace,
@@ -304,24 +305,25 @@ impl<D: Database, P: Platform> App<D, P> {
         Ok(claimed)
     }
 
-    /// The outputs of the tasks that an instance needs.
-    async fn upstream(
+    /// The outputs of the tasks that an instance needs, and what its attempts have remembered.
+    async fn context_of(
         &self,
         slice: &crate::engine::Slice,
         key: Key,
-    ) -> Result<BTreeMap<String, Option<Payload>>, Fault> {
-        let needs = &slice.task(key).needs;
-        if needs.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let reads = needs.iter().map(|ix| tasks::by_key(&slice.run, &slice.workflow, Key::of(*ix))).collect();
+    ) -> Result<(BTreeMap<String, Option<Payload>>, BTreeMap<String, Payload>), Fault> {
+        let task = slice.task(key);
+        let (run, needs) = (&slice.run, &task.needs);
+        let mut reads = vec![checkpoints::of_instance(&run.tenant, &run.id, task.name.as_str(), key.index)];
+        reads.extend(needs.iter().map(|ix| tasks::by_key(run, &slice.workflow, Key::of(*ix))));
+        let mut answers = self.database.read(reads).await?.into_iter();
+        let checkpoints = checkpoints::read_all(answers.next().unwrap_or_default())?;
         let mut upstream = BTreeMap::new();
-        for (ix, rows) in needs.iter().zip(self.database.read(reads).await?) {
+        for (ix, rows) in needs.iter().zip(answers) {
             let stored = rows.into_iter().next().map(tasks::read_instance).transpose()?;
             let output = stored.and_then(|(_, instance)| instance.output);
             upstream.insert(slice.workflow.task(*ix).name.to_string(), output);
         }
-        Ok(upstream)
+        Ok((upstream, checkpoints))
     }
 
     /// The leases that an earlier claim of this id was answered with, as far as they are still held.
@@ -377,7 +379,7 @@ impl<D: Database, P: Platform> App<D, P> {
 
     /// Whether this instant lies at or behind another.
     pub(super) fn is_past(&self, time: Timestamp) -> bool {
-        time <= self.platform.now()
+        time <= self.now()
     }
 }
 

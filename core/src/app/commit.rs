@@ -9,17 +9,33 @@ use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, State
 use crate::store::projection::{self, Extras};
 use crate::store::runs::Guard;
 use crate::store::tasks::FairOrders;
-use crate::store::{StoreError, runs, signals, tasks, workflows};
+use crate::store::{StoreError, history, runs, signals, tasks, workflows};
+use crate::time::Duration;
 use crate::value::Value;
 use crate::workflow::model::{Kind, Workflow};
 
 use super::App;
 use super::bells::Topic;
 use super::fault::Fault;
-use super::hot::{HotRun, Slot};
+use super::hot::{Doubt, HotRun, Slot};
 
 /// How often a decision is taken again after a lost race before the caller is told to come back.
-const TRIES_MAX: usize = 8;
+const TRIES_MAX: u32 = 8;
+/// The same where other servers use the database, whose commits may come first again and again.
+const TRIES_SHARED_MAX: u32 = 32;
+/// How many of these follow each other without a pause.
+const TRIES_AT_ONCE: u32 = 3;
+/// The longest pause before another try.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// How often a new run is written when nobody says whether it was.
+const CREATE_TRIES_MAX: u32 = 3;
+
+/// Whether a run's state was read within this request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fresh {
+    Yes,
+    No,
+}
 
 /// What a commit takes along besides the decision: conditions and records of the request itself.
 pub(super) trait Along {
@@ -63,28 +79,51 @@ impl<D: Database, P: Platform> App<D, P> {
         command: &Command,
         along: &impl Along,
     ) -> Result<Decided, Fault> {
-        for _ in 0..TRIES_MAX {
+        // Commits of which nobody knows whether they were made.
+        let mut lost: Vec<(Decided, DatabaseError)> = Vec::new();
+        for tried in 0..self.tries_max() {
+            self.pause_before(tried).await;
             let slot = self.hot.slot(tenant, id);
             let pending = {
                 let mut place = slot.lock().await;
-                if place.as_ref().is_some_and(HotRun::is_doubtful) {
-                    *place = None;
-                    self.settle().await?;
+                let mut fresh = Fresh::No;
+                match place.as_ref().map_or(Doubt::None, HotRun::doubt) {
+                    Doubt::None => {}
+                    Doubt::Refused => *place = None,
+                    Doubt::Lost => {
+                        *place = None;
+                        self.settle().await?;
+                    }
                 }
-                if place.is_none() {
-                    *place = Some(self.load_run(tenant, id).await?);
+                if place.is_none() || !lost.is_empty() {
+                    let hot = self.load_run(tenant, id).await?;
+                    fresh = Fresh::Yes;
+                    if let Some(decided) = self.landed(&hot.run, &mut lost).await? {
+                        *place = Some(hot);
+                        drop(place);
+                        self.announce(&decided);
+                        return Ok(decided);
+                    }
+                    *place = Some(hot);
                 }
                 let hot = place.as_mut().expect("it was put there when there was none");
                 let taken = match along.check(&hot.run) {
                     Ok(()) => self.decide(hot, command).await,
                     Err(fault) => Err(fault),
                 };
-                if hot.is_ahead() && commits_nothing(&taken) {
-                    // The answer rests on a commit that may still fail: look again once it has landed.
-                    *place = None;
-                    drop(place);
-                    self.settle().await?;
-                    continue;
+                if commits_nothing(&taken) {
+                    if hot.is_ahead() {
+                        // The answer rests on a commit that may still fail: look again once it has landed.
+                        *place = None;
+                        drop(place);
+                        self.settle().await?;
+                        continue;
+                    }
+                    if self.settings.shared && fresh == Fresh::No {
+                        // Another server may have moved the run on, and no guard would tell.
+                        *place = None;
+                        continue;
+                    }
                 }
                 if matches!(taken, Err(Fault::Contended)) {
                     *place = None;
@@ -109,7 +148,14 @@ impl<D: Database, P: Platform> App<D, P> {
             };
             let (commit, flight, decided, own) = pending;
             let late = self.alarm.late();
-            let outcome = commit.await?;
+            let outcome = match commit.await {
+                Ok(outcome) => outcome,
+                Err(error) if error.is_indeterminate() => {
+                    lost.push((decided, error));
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             late.done();
             match outcome.first() {
                 Some(Outcome::Committed) => {
@@ -120,8 +166,7 @@ impl<D: Database, P: Platform> App<D, P> {
                     return Ok(decided);
                 }
                 Some(Outcome::Refused(index)) => {
-                    // The hot run has what was not committed.
-                    *slot.lock().await = None;
+                    flight.refuse();
                     if *index >= own {
                         return Err(Fault::Repeated);
                     }
@@ -129,7 +174,44 @@ impl<D: Database, P: Platform> App<D, P> {
                 None => return Err(no_outcome()),
             }
         }
-        Err(Fault::Contended)
+        Err(lost.pop().map_or(Fault::Contended, |(_, error)| error.into()))
+    }
+
+    fn tries_max(&self) -> u32 {
+        if self.settings.shared { TRIES_SHARED_MAX } else { TRIES_MAX }
+    }
+
+    /// On a shared database: lets another server's commits through, the longer the more races were lost.
+    async fn pause_before(&self, tried: u32) {
+        if self.settings.shared && tried > TRIES_AT_ONCE {
+            let most = PAUSE_MAX.as_millis().min(1 << tried.min(16));
+            self.platform.sleep(Duration::from_millis(1 + self.random_u64() % most)).await;
+        }
+    }
+
+    /// The commit among those lost that is in the database after all. `run` was read after they were lost.
+    async fn landed(
+        &self,
+        run: &Run,
+        lost: &mut Vec<(Decided, DatabaseError)>,
+    ) -> Result<Option<Decided>, Fault> {
+        for index in 0..lost.len() {
+            let (decided, _) = &lost[index];
+            let own = Guard::of(&decided.after.run);
+            let made = match Guard::of(run) {
+                now if now == own => true,
+                // Others have committed since: then the history tells.
+                now if now.revision > own.revision && !decided.events.is_empty() => {
+                    let read = history::of_commit(&decided.after.run, &decided.events);
+                    self.database.read(vec![read]).await?.into_iter().flatten().next().is_some()
+                }
+                _ => false,
+            };
+            if made && !decided.events.is_empty() {
+                return Ok(Some(lost.swap_remove(index).0));
+            }
+        }
+        Ok(None)
     }
 
     /// Commits a run that is new.
@@ -146,19 +228,43 @@ impl<D: Database, P: Platform> App<D, P> {
         batch.writes.extend(self.project(&mut decided, None, &Extras::default()).writes);
         let own = batch.writes.len();
         along.add(&decided, &mut batch);
-        let commit = self.database.write(vec![batch]);
-        let late = self.alarm.late();
-        let outcome = commit.await?;
-        late.done();
-        match outcome.first() {
-            Some(Outcome::Committed) => {
-                self.announce(&decided);
-                Ok(Created::New(Box::new(decided)))
+        let mut lost = None;
+        for _ in 0..CREATE_TRIES_MAX {
+            let commit = self.database.write(vec![batch.clone()]);
+            let late = self.alarm.late();
+            let outcome = match commit.await {
+                Ok(outcome) => outcome,
+                Err(error) if error.is_indeterminate() => {
+                    // The same again: the primary key keeps it from being done twice.
+                    lost = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            late.done();
+            let made = match outcome.first() {
+                Some(Outcome::Committed) => true,
+                Some(Outcome::Refused(_)) if lost.is_some() && self.is_made(&decided.after.run).await? => {
+                    true
+                }
+                Some(Outcome::Refused(index)) if *index >= own => return Err(Fault::Repeated),
+                Some(Outcome::Refused(_)) => false,
+                None => return Err(no_outcome()),
+            };
+            if !made {
+                return Ok(Created::Exists);
             }
-            Some(Outcome::Refused(index)) if *index >= own => Err(Fault::Repeated),
-            Some(Outcome::Refused(_)) => Ok(Created::Exists),
-            None => Err(no_outcome()),
+            self.announce(&decided);
+            return Ok(Created::New(Box::new(decided)));
         }
+        Err(lost.map_or(Fault::Contended, Fault::from))
+    }
+
+    /// Whether the run of this id in the database is the one that was to be created: its seed is random.
+    async fn is_made(&self, run: &Run) -> Result<bool, Fault> {
+        let rows = self.database.read(vec![runs::by_id(&run.tenant, &run.id)]).await?;
+        let stored = rows.into_iter().flatten().next().map(runs::read_run).transpose()?;
+        Ok(stored.is_some_and(|stored| stored.seed == run.seed))
     }
 
     /// The run of an id, with its workflow.
@@ -181,7 +287,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut needs = prefetch(&hot.workflow, command);
         loop {
             self.load(hot, &mut slice, needs.into_iter().collect()).await?;
-            match decide(&slice, command, self.platform.now()) {
+            match decide(&slice, command, self.now()) {
                 Ok(decided) => return Ok(decided),
                 Err(Undecided::Refused(refusal)) => return Err(refusal.into()),
                 Err(Undecided::Missing(missing)) => needs = missing.0,

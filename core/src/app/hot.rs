@@ -38,6 +38,18 @@ pub(super) struct HotRun {
 struct Flights {
     under_way: AtomicU32,
     any_lost: AtomicBool,
+    any_refused: AtomicBool,
+}
+
+/// What is known of the commits that a hot run rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// None has failed.
+    None,
+    /// One was refused, and so will be all that rest on it.
+    Refused,
+    /// Of one nobody knows whether it has landed, or will.
+    Lost,
 }
 
 /// A commit on its way. One that is dropped before it has landed is lost: nobody knows what became of it.
@@ -98,9 +110,15 @@ impl HotRun {
         self.flights.under_way.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether a commit that this state rests on may have failed.
-    pub(super) fn is_doubtful(&self) -> bool {
-        self.flights.any_lost.load(Ordering::SeqCst)
+    /// Whether a commit that this state rests on has failed, or may have.
+    pub(super) fn doubt(&self) -> Doubt {
+        if self.flights.any_lost.load(Ordering::SeqCst) {
+            Doubt::Lost
+        } else if self.flights.any_refused.load(Ordering::SeqCst) {
+            Doubt::Refused
+        } else {
+            Doubt::None
+        }
     }
 
     /// An instance as the last decision left it.
@@ -141,6 +159,12 @@ impl HotRun {
 impl Flight {
     /// The commit is in the database.
     pub(super) fn land(mut self) {
+        self.has_landed = true;
+    }
+
+    /// The commit was refused.
+    pub(super) fn refuse(mut self) {
+        self.flights.any_refused.store(true, Ordering::SeqCst);
         self.has_landed = true;
     }
 }

@@ -7,7 +7,9 @@
 
 mod alarm;
 mod bells;
+pub(crate) mod checkpoints;
 pub(crate) mod claim;
+mod clock;
 mod commit;
 mod dispatch;
 pub(crate) mod documents;
@@ -19,6 +21,7 @@ mod hot;
 pub(crate) mod leases;
 pub(crate) mod lists;
 pub(crate) mod logs;
+mod polls;
 mod queues;
 mod request;
 pub(crate) mod runs;
@@ -53,7 +56,9 @@ use crate::workflow::model::Workflow;
 
 use alarm::Alarm;
 use bells::Bells;
+use clock::Clock;
 use hot::HotRuns;
+use polls::Polls;
 use queues::Queues;
 
 /// What a host sets once. Everything has a default.
@@ -69,6 +74,8 @@ pub struct Settings {
     pub durability: &'static str,
     /// How many `http` tasks this server runs at once; 0 leaves them to other servers.
     pub http_concurrency: usize,
+    /// Whether other servers may use the same database at the same time.
+    pub shared: bool,
 }
 
 impl Default for Settings {
@@ -79,6 +86,7 @@ impl Default for Settings {
             host: "embedded",
             durability: "fsync",
             http_concurrency: 64,
+            shared: false,
         }
     }
 }
@@ -126,6 +134,8 @@ pub struct App<D, P> {
     tenant: TenantId,
     executor: crate::ids::WorkerId,
     started_at: Timestamp,
+    clock: Clock,
+    polls: Polls,
     hot: HotRuns,
     compiled: Mutex<HashMap<(TenantId, Version), Arc<Workflow>>>,
     queues: Queues,
@@ -162,6 +172,8 @@ impl<D: Database, P: Platform> App<D, P> {
             tenant: "default".parse().expect("it is a valid tenant"),
             executor: executor.parse().expect("a UUID makes a valid worker id"),
             started_at: now,
+            clock: Clock::default(),
+            polls: Polls::default(),
             hot: HotRuns::default(),
             compiled: Mutex::default(),
             queues: Queues::default(),
@@ -172,6 +184,7 @@ impl<D: Database, P: Platform> App<D, P> {
             seen: Mutex::default(),
             closing: false.into(),
         };
+        app.learn_time().await?;
         app.read_virtual_times().await?;
         app.alarm.now();
         Ok(app)
@@ -191,10 +204,10 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// Fires due timers and runs `http` tasks until there is nothing to do now or the budget is spent, and
-    /// says when the next timer is due. It is to be called again then, or when [`App::woken`] comes back,
-    /// whichever is first.
+    /// says when the next timer is due, by the host's clock. It is to be called again then, or when
+    /// [`App::woken`] comes back, whichever is first.
     pub async fn drive(&self, budget: Budget) -> Option<Timestamp> {
-        self.drive_on(budget).await
+        self.drive_on(budget).await.map(|next| self.clock.to_host(next))
     }
 
     /// Comes back when there may be something for [`App::drive`] to do that was not there before.
@@ -273,11 +286,24 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// Waits until one of these bells rings: true; or the wait is over: false.
-    async fn any_rings<F: Future<Output = ()>>(&self, ears: Vec<EventListener>, over: Pin<&mut F>) -> bool {
+    async fn any_rings<F: Future<Output = ()>>(
+        &self,
+        ears: Vec<EventListener>,
+        mut over: Pin<&mut F>,
+    ) -> bool {
         if self.is_closing() {
             return false;
         }
-        matches!(select(select_all(ears), over).await, Either::Left(_))
+        let mut rings = select_all(ears);
+        loop {
+            let poll = std::pin::pin!(self.poll_is_due());
+            match select(&mut rings, select(&mut over, poll)).await {
+                Either::Left(_) => return true,
+                Either::Right((Either::Left(_), _)) => return false,
+                // What others have committed rings the bells.
+                Either::Right((Either::Right(_), _)) => self.poll().await,
+            }
+        }
     }
 
     async fn wait_over(&self, wait: Duration) {

@@ -382,6 +382,8 @@ pub(crate) struct ClaimedTask {
     pub(crate) input: Payload,
     /// The outputs of the tasks it needs, by name.
     pub(crate) upstream: std::collections::BTreeMap<String, Option<Payload>>,
+    /// What earlier leases of this task instance have remembered, by key.
+    pub(crate) checkpoints: std::collections::BTreeMap<String, Payload>,
     /// When the attempt must have ended, whatever heartbeats say.
     pub(crate) deadline: Option<Timestamp>,
     /// When the lease ends unless it is extended.

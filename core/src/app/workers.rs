@@ -57,7 +57,7 @@ impl<D: Database, P: Platform> App<D, P> {
     ) -> Result<Answer, Problem> {
         let body: Register = call.body()?;
         check(&body)?;
-        let now = self.platform.now();
+        let now = self.now();
         let before = self.worker(&body.worker_id).await?;
         let row = WorkerRow {
             id: body.worker_id.clone(),
@@ -86,7 +86,7 @@ impl<D: Database, P: Platform> App<D, P> {
     pub(super) async fn get_worker(&self, call: &Call<'_>) -> Result<Answer, Problem> {
         let id: WorkerId = call.path("worker_id")?;
         let row = self.worker(&id).await?.ok_or_else(|| Problem::not_found("worker", &id))?;
-        Ok(Answer::json(200, &WorkerShape::new(row, self.platform.now())))
+        Ok(Answer::json(200, &WorkerShape::new(row, self.now())))
     }
 
     pub(super) async fn list_workers(&self, call: &Call<'_>) -> Result<Answer, Problem> {
@@ -106,7 +106,7 @@ impl<D: Database, P: Platform> App<D, P> {
             rows.into_iter().flatten().map(|row| self.worker_row(row)).collect();
         let key = |row: &WorkerRow| [Value::Int(row.registered_at.as_millis()), Value::from(row.id.as_str())];
         let (rows, next) = cut(rows?, limit, |row| Cursor::encode(filters, &key(row)));
-        let now = self.platform.now();
+        let now = self.now();
         Ok(Answer::json(
             200,
             &Page::new(rows.into_iter().map(|row| WorkerShape::new(row, now)).collect(), next),
@@ -115,7 +115,7 @@ impl<D: Database, P: Platform> App<D, P> {
 
     pub(super) async fn heartbeat_worker(&self, call: &Call<'_>) -> Result<Answer, Problem> {
         let id: WorkerId = call.path("worker_id")?;
-        if !self.write(workers::seen(&self.tenant, &id, self.platform.now())).await? {
+        if !self.write(workers::seen(&self.tenant, &id, self.now())).await? {
             return Err(Problem::not_found("worker", &id));
         }
         self.get_worker(call).await
@@ -145,7 +145,7 @@ impl<D: Database, P: Platform> App<D, P> {
         labels: &[Label],
         capacity: u32,
     ) -> Result<bool, Problem> {
-        let now = self.platform.now();
+        let now = self.now();
         let Some(row) = self.worker(id).await? else {
             self.write(workers::register(&self.tenant, id, queues, labels, capacity, now)).await?;
             return Ok(true);

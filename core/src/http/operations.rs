@@ -1,5 +1,6 @@
 //! The rows of the catalogue.
 
+use crate::app::checkpoints::{CheckpointShape, PutCheckpoint};
 use crate::app::claim::{Claim, Claimed};
 use crate::app::documents::{DOT, GraphQuery, MERMAID, Validation};
 use crate::app::events::EventsQuery;
@@ -72,6 +73,7 @@ pub enum OperationId {
     FailLease,
     ReleaseLease,
     AppendLogs,
+    PutCheckpoint,
     LeaseBatch,
 }
 
@@ -706,6 +708,23 @@ pub static OPERATIONS: &[Operation] = &[
             (
                 "Append what a task prints",
                 "A repeated `seq` is ignored. At most 16 MiB of an attempt are kept.",
+            ),
+        )
+    },
+    Operation {
+        body: BodyKind::Typed(schema::<PutCheckpoint>),
+        success: &[(200, Output::Json(schema::<CheckpointShape>))],
+        problems: &[Slug::NotFound, Slug::LeaseLost, Slug::PayloadTooLarge, Slug::TooManyCheckpoints],
+        example: Some(r#"{"value":{"charge_id":"ch_1"}}"#),
+        ..row(
+            OperationId::PutCheckpoint,
+            "put_checkpoint",
+            (Put, "/api/v1/leases/{lease_id}/checkpoints/{key}"),
+            ("leases", "workers:write"),
+            (
+                "Remember a value for later attempts",
+                "The first value of a key stays and is the answer, whichever attempt wrote it. Claims of the \
+                 task instance carry all of them, also after a retry of the run; they go with the run.",
             ),
         )
     },

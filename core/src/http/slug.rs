@@ -37,6 +37,8 @@ pub enum Slug {
     IdempotencyMismatch,
     /// The first request with this idempotency key is not answered yet.
     IdempotencyInProgress,
+    /// The task instance has as many checkpoints as it may.
+    TooManyCheckpoints,
     /// Runs that have not ended use the workflow.
     WorkflowInUse,
     /// `If-Match` names another version.
@@ -92,6 +94,7 @@ impl Slug {
         Slug::LeaseLost,
         Slug::IdempotencyMismatch,
         Slug::IdempotencyInProgress,
+        Slug::TooManyCheckpoints,
         Slug::WorkflowInUse,
         Slug::PreconditionFailed,
         Slug::BodyTooLarge,
@@ -237,6 +240,14 @@ impl Slug {
                 "The first request is still being answered",
                 "A request with this `Idempotency-Key` arrived before and has no answer yet. Wait a moment and \
                  repeat it to get that answer.",
+            ),
+            Slug::TooManyCheckpoints => (
+                "too-many-checkpoints",
+                409,
+                "The task instance has no room for another checkpoint",
+                "A task instance keeps a limited number of checkpoints, of a limited size together, since every \
+                 claim of it carries them all. `detail` names the limit that was met. Remember fewer and larger \
+                 steps, or put the data elsewhere and remember its address.",
             ),
             Slug::WorkflowInUse => (
                 "workflow-in-use",

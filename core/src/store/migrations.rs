@@ -10,7 +10,10 @@ use super::columns::Columns;
 use super::database::{Batch, Cell, Database, DatabaseError, Outcome, Row, Statement};
 
 /// The text of each migration; its version is its index plus one.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/0001_initial.sql"),
+    include_str!("../../../migrations/0002_checkpoints.sql"),
+];
 
 /// The newest version that this program knows.
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;

@@ -3,7 +3,9 @@
 //! Functions here build statements and read rows; none awaits and none decides. `app` puts what a command
 //! needs into one batch of reads and what it changes into one batch of writes.
 
+pub(crate) mod checkpoints;
 pub(crate) mod claims;
+pub mod clock;
 pub(crate) mod columns;
 pub mod database;
 pub(crate) mod history;

@@ -267,6 +267,7 @@ pub(crate) fn delete(run: &Run) -> Batch {
         "DELETE FROM signals WHERE tenant = ?1 AND run_id = ?2",
         "DELETE FROM history WHERE tenant = ?1 AND run_id = ?2",
         "DELETE FROM logs WHERE tenant = ?1 AND run_id = ?2",
+        "DELETE FROM checkpoints WHERE tenant = ?1 AND run_id = ?2",
     ] {
         batch.push(Statement::new(sql, params()));
     }
