@@ -14,6 +14,8 @@ mod pages;
 mod database;
 #[cfg(target_family = "wasm")]
 mod platform;
+#[cfg(all(feature = "puppet", target_family = "wasm"))]
+mod puppet;
 #[cfg(target_family = "wasm")]
 mod server;
 #[cfg(target_family = "wasm")]

@@ -75,11 +75,7 @@ impl Server {
         hangup: Promise,
     ) -> Result<Option<Answer>, JsError> {
         let request = request(&method, &target, &headers, body)?;
-        let answer = std::pin::pin!(self.app.handle(request));
-        match select(answer, JsFuture::from(hangup)).await {
-            Either::Left((response, _)) => Ok(Some(Answer::of(response).await)),
-            Either::Right(_) => Ok(None),
-        }
+        Ok(unless(hangup, self.app.handle(request)).await)
     }
 
     /// Fires due timers and runs `http` tasks until nothing is due, for at most so long, or until `stop`
@@ -149,7 +145,7 @@ impl Answer {
 }
 
 impl Answer {
-    async fn of(response: Response<Body>) -> Self {
+    pub(crate) async fn of(response: Response<Body>) -> Self {
         let (head, body) = response.into_parts();
         let headers = head.headers.iter().flat_map(|(name, value)| {
             [name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()]
@@ -170,7 +166,19 @@ impl Answer {
     }
 }
 
-fn request(
+/// The answer, unless the promise resolves before it is there.
+pub(crate) async fn unless(
+    hangup: Promise,
+    response: impl Future<Output = Response<Body>>,
+) -> Option<Answer> {
+    match select(std::pin::pin!(response), JsFuture::from(hangup)).await {
+        Either::Left((response, _)) => Some(Answer::of(response).await),
+        Either::Right(_) => None,
+    }
+}
+
+/// A request from what the browser's says.
+pub(crate) fn request(
     method: &str,
     target: &str,
     headers: &[String],

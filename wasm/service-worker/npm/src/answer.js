@@ -7,8 +7,10 @@ const BODY_BYTES_MAX = (4 << 20) + 1;
 /** The statuses whose responses the Fetch standard gives no body. */
 const NULL_BODY = [204, 205, 304];
 
-/** Answers a request; never rejects. */
-export async function answer(request, keeper, mount) {
+/** Answers a request's event; never rejects. */
+export async function answer(event, keeper, mount, hangUps) {
+  const { request } = event;
+  const watch = hangUps.watch(event);
   let tenure;
   try {
     const body = await readBody(request);
@@ -16,7 +18,7 @@ export async function answer(request, keeper, mount) {
     const { server, broken } = tenure;
     const { pathname, search } = new URL(request.url);
     const headers = [...request.headers].flat();
-    const handled = server.handle(request.method, pathname + search, headers, body, hungUp(request.signal));
+    const handled = server.handle(request.method, pathname + search, headers, body, watch.gone);
     const answer = await Promise.race([handled, broken]);
     if (!answer) return Response.error();
     const left = () => leave(tenure, keeper);
@@ -27,6 +29,8 @@ export async function answer(request, keeper, mount) {
     tenure?.leave();
     console.error(`selvedge: ${request.method} ${request.url}: ${error.message}`);
     return problem(error, mount);
+  } finally {
+    watch.end();
   }
 }
 
@@ -81,14 +85,6 @@ async function readBody(request) {
     at += Math.min(chunk.length, body.length - at);
   }
   return body;
-}
-
-/** Resolves when nobody waits for the answer any more. */
-function hungUp(signal) {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 /** What cannot be answered by the server, because there is none. */

@@ -1,7 +1,8 @@
 // The module: stored when the worker is installed, so that it is there without a network, and compiled when it is
 // first needed.
 
-import { glue } from './glue.js';
+// What wasm-bindgen has made, as a function: each call gives exports with a state of their own.
+import { glue } from 'selvedge-glue';
 
 /** The SHA-256 of the module that this worker was built with. */
 const SHA256 = WASM_SHA256;

@@ -1,5 +1,7 @@
 // The page's side: registers the worker, and wakes it when a timer is due while the page is open.
 
+import { hangableFetch } from './fetch.js';
+
 /** How long a page waits until the worker answers its requests, in milliseconds. */
 const CONTROL_MILLIS = 20_000;
 /** The longest timer of a browser's. */
@@ -23,7 +25,12 @@ export async function register({ worker = '/selvedge-worker.js', mount = '/selve
   const clock = new Clock(registration, mount);
   await controlled(workers, registration);
   registration.periodicSync?.register('selvedge', { minInterval: PERIOD_MILLIS }).catch(() => {});
-  return { base: mount, registration, stop: () => clock.stop() };
+  return {
+    base: mount,
+    registration,
+    fetch: (path, init) => hangableFetch(`${mount}${path}`, init),
+    stop: () => clock.stop(),
+  };
 }
 
 /** Calls the worker when its next timer is due, when the network is back, and when the page is looked at. */

@@ -3,6 +3,7 @@
 
 import { answer } from './answer.js';
 import { Driver } from './driver.js';
+import { HangUps } from './hangup.js';
 import { host } from './host.js';
 import { Keeper, Unavailable } from './keeper.js';
 import { Pages } from './pages.js';
@@ -21,6 +22,7 @@ export function serve({ mount = '/selvedge', database = 'selvedge', wasm = 'selv
   }
   const program = new Program(new URL(wasm, self.location.href));
   const keeper = new Keeper(database, () => open(program, database, mount));
+  const hangUps = new HangUps();
   const driver = new Driver(keeper, (at) => announce(at, mount));
 
   const on = (type, listener) => self.addEventListener(type, listener);
@@ -33,12 +35,13 @@ export function serve({ mount = '/selvedge', database = 'selvedge', wasm = 'selv
   on('activate', (event) => event.waitUntil(program.tidy()));
   on('fetch', (event) => {
     if (!isMounted(event.request.url, mount)) return;
-    const answered = answer(event.request, keeper, mount);
+    const answered = answer(event, keeper, mount, hangUps);
     event.respondWith(answered);
     event.waitUntil(answered.then(() => driver.run()));
   });
   on('message', (event) => {
     if (event.data?.selvedge === 'drive') drive(event);
+    if (event.data?.selvedge === 'hangup') hangUps.hear(event.data.id);
     if (event.data?.selvedge === 'claim') event.waitUntil(self.clients.claim());
   });
   on('periodicsync', (event) => event.tag === TAG && drive(event));
