@@ -29,15 +29,16 @@ test(`nothing that was answered is lost in ${ROUNDS} kills`, async (t) => {
     if (round === 0) await save(page, 'three', TASKS);
     await check(page, answered);
     const before = answered.length;
-    const enough = new Promise((resolve) => {
-      page.exposeFunction('answered', (id) => {
-        answered.push(id);
-        if (answered.length - before >= ANSWERS[round]) resolve();
-      });
+    let seenEnough;
+    const enough = new Promise((resolve) => (seenEnough = resolve));
+    await page.exposeFunction('answered', (id) => {
+      answered.push(id);
+      if (answered.length - before >= ANSWERS[round]) seenEnough();
     });
     // It never ends by itself: eight starts are under way at any time.
-    page.evaluate(startRuns, round).catch(() => {});
-    await enough;
+    const broken = page.evaluate(startRuns, round);
+    await Promise.race([enough, broken]);
+    broken.catch(() => {});
     await kill();
     t.diagnostic(`round ${round}: killed after ${answered.length - before} answers`);
   }

@@ -21,5 +21,7 @@ mod server;
 #[cfg(target_family = "wasm")]
 mod vfs;
 
+#[cfg(all(feature = "puppet", target_family = "wasm"))]
+pub use puppet::{PuppetServer, driver_cases, run_driver_case};
 #[cfg(target_family = "wasm")]
 pub use server::{Answer, Server};

@@ -90,13 +90,13 @@ macro_rules! run {
 
 /// The names of the cases that every driver passes.
 #[wasm_bindgen]
-pub(crate) fn driver_cases() -> Vec<String> {
+pub fn driver_cases() -> Vec<String> {
     crate::driver_cases!([names]())
 }
 
 /// Plays a case on a database over an empty store. A case that fails panics.
 #[wasm_bindgen]
-pub(crate) async fn run_driver_case(name: String, stores: Stores) {
+pub async fn run_driver_case(name: String, stores: Stores) {
     let database = fresh(&stores).await;
     crate::driver_cases!([run](name.as_str(), &database));
 }
