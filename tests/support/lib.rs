@@ -5,6 +5,7 @@ pub mod case;
 pub mod coverage;
 pub mod flaky;
 pub mod host;
+pub mod meter;
 pub mod lambda;
 pub mod lambda_emulator;
 pub mod need;
