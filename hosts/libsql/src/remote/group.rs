@@ -161,7 +161,7 @@ mod tests {
     use selvedge::store::database::Statement;
     use serde_json::{Value, json};
 
-    use super::super::hrana::Answer;
+    use super::super::hrana::{Answer, Reply};
     use super::*;
 
     fn batch(expects: &[Expect]) -> Batch {
@@ -180,8 +180,8 @@ mod tests {
         let result =
             json!({"step_results": done.collect::<Value>(), "step_errors": failed.collect::<Value>()});
         let body = json!({"results": [{"type": "ok", "response": {"type": "batch", "result": result}}]});
-        match Answer::read(body.to_string().as_bytes()) {
-            Ok(Answer::Ran(results)) => results,
+        match Reply::read(body.to_string().as_bytes()).expect("an answer").answer {
+            Answer::Ran(results) => results,
             other => panic!("{other:?}"),
         }
     }

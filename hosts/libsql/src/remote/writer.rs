@@ -17,18 +17,19 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_channel::oneshot;
 use selvedge::store::database::{Batch, Cell, DatabaseError, Outcome, Statement};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::Newest;
+use super::ask::Again;
 use super::failure::{Lost, Quoted};
 use super::group::{Group, Verdict};
 use super::hrana::Answer;
 use super::statement::{Kind, kind};
 use super::stats::add;
+use super::streams::Streams;
 use super::wire::Wire;
+use super::{Newest, Reads};
 
 /// Batches after which a group is closed.
 const GROUP_BATCHES_MAX: usize = 512;
@@ -51,6 +52,8 @@ pub(super) struct Call {
 pub(super) struct Writer {
     pub(super) wire: Arc<Wire>,
     pub(super) newest: Arc<Newest>,
+    pub(super) streams: Streams,
+    pub(super) reads: Arc<Reads>,
     pub(super) line: UnboundedReceiver<Call>,
 }
 
@@ -131,9 +134,12 @@ impl Writer {
         add(&wire.counters.groups, 1);
         add(&wire.counters.statements, batches.iter().map(|batch| batch.writes.len()).sum());
         let lost = |lost: Lost| Whole::Lost(lost.of_write(wire.address()));
-        let body = wire.send(Bytes::from(group.program.body())).await.map_err(lost)?;
-        let garbled = |cause| lost(Lost::Doubtful(format!("no result of Hrana: {cause}")));
-        match Answer::read(&body).map_err(garbled)? {
+        let answer = wire.run(&self.streams, &group.program, Again::Never).await;
+        if batches.iter().flat_map(|batch| &batch.writes).any(|(write, _)| kind(&write.sql) == Kind::Defines)
+        {
+            self.reads.streams.renew();
+        }
+        match answer.map_err(lost)? {
             Answer::Ran(results) => {
                 self.newest.note(results.replication_index());
                 let verdicts = group.verdicts(&results);
@@ -169,7 +175,7 @@ fn check(batch: &Batch) -> Verdict {
     for (statement, _) in &batch.writes {
         let sql = Quoted(&statement.sql);
         let wrong = match kind(&statement.sql) {
-            Kind::Writes | Kind::Unknown => check_params(statement),
+            Kind::Writes | Kind::Defines | Kind::Unknown => check_params(statement),
             Kind::Nothing => Err(DatabaseError::Broken("expected a statement, found none".into())),
             Kind::Reads | Kind::Controls => {
                 Err(DatabaseError::Broken(format!("the statement writes nothing: {sql}")))

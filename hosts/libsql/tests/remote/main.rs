@@ -4,10 +4,12 @@ mod groups;
 mod net;
 mod outages;
 mod refusals;
+mod streams;
 #[path = "../suite/mod.rs"]
 mod suite;
 
 use selvedge::store::database::{Batch, DatabaseError, Outcome};
+use selvedge_libsql::remote::Options;
 use selvedge_libsql::{Remote, Token};
 use selvedge_test_sqld::Sqld;
 
@@ -19,7 +21,9 @@ driver_suite!(server, {
 });
 
 async fn open(url: &str, token: Option<Token>) -> Remote {
-    Remote::open(url.parse().expect("an address"), token).await.expect("the database opens")
+    Remote::open(url.parse().expect("an address"), token, Options::default())
+        .await
+        .expect("the database opens")
 }
 
 /// Two rows that are there both or not at all.
