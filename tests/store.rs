@@ -19,7 +19,7 @@ const ACCEPTED: [(&str, &str, &str); 2] = [
 ];
 
 /// How many migrations there are.
-const MIGRATIONS: usize = 2;
+const MIGRATIONS: usize = 3;
 
 /// Requests that make every statement of the server's run at least once. `{lease}` is the last lease.
 const SCRIPT: &[(&str, &str, &str)] = &[

@@ -147,6 +147,20 @@ id!(
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~:-".contains(&b))
 );
 id!(
+    /// What names a module of WebAssembly: a name of the caller's choice, or the SHA-256 of its bytes.
+    ModuleName, "a module", "^([A-Za-z0-9._-]{1,128}|sha256:[0-9a-f]{64})$",
+    |t| (is_name(t, 128) && !is_reserved(t)) || is_digest(t)
+);
+id!(
+    /// The SHA-256 of a module's bytes.
+    ModuleDigest, "a digest", "^sha256:[0-9a-f]{64}$", is_digest
+);
+id!(
+    /// An exported function of a module.
+    FunctionName, "a function name", "^[A-Za-z_][A-Za-z0-9_.-]{0,127}$",
+    |t| is_name(t, 128) && t.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+);
+id!(
     /// A tag of a run.
     Tag, "a tag", "^[A-Za-z0-9._:/=-]{1,128}$",
     |t| in_length(t, 128) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/=-".contains(&b))
@@ -154,7 +168,7 @@ id!(
 id!(
     /// A workflow's version: SHA-256 of the canonical document in lower-case hexadecimal.
     Version, "a version", "^[0-9a-f]{64}$",
-    |t| t.len() == 64 && t.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    is_sha256
 );
 
 fn in_length(text: &str, bytes_max: usize) -> bool {
@@ -163,6 +177,35 @@ fn in_length(text: &str, bytes_max: usize) -> bool {
 
 fn is_name(text: &str, bytes_max: usize) -> bool {
     in_length(text, bytes_max) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(is_sha256)
+}
+
+impl ModuleName {
+    /// The digest, where the name is one.
+    pub fn digest(&self) -> Option<ModuleDigest> {
+        is_digest(&self.0).then(|| ModuleDigest(self.0.clone()))
+    }
+}
+
+impl ModuleDigest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::{Digest, Sha256};
+        let hexadecimal: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("sha256:{hexadecimal}").into())
+    }
+
+    /// The name that the digest itself is.
+    pub fn name(&self) -> ModuleName {
+        ModuleName(self.0.clone())
+    }
 }
 
 /// Path segments that a URL normaliser would swallow.

@@ -14,6 +14,7 @@ pub mod app;
 pub mod engine;
 pub mod http;
 pub mod ids;
+pub mod module;
 pub mod platform;
 pub mod rpc;
 pub mod store;

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::module::{ModuleCall, ModuleFailure};
 use crate::time::{Duration, Timestamp};
 
 /// The host under an [`App`](crate::App). Core itself has no clock, no randomness and no sockets.
@@ -24,6 +25,39 @@ pub trait Platform {
         request: http::Request<Bytes>,
         body_bytes_max: usize,
     ) -> impl Future<Output = Result<http::Response<Bytes>, FetchError>>;
+
+    /// Whether requests can get out at all. While they cannot, no `http` task is begun, and one that breaks
+    /// off goes back to its queue without spending an attempt. A host that comes online again calls
+    /// [`App::drive`](crate::App::drive).
+    fn is_online(&self) -> bool {
+        true
+    }
+
+    /// Whether this host runs modules of WebAssembly. Without it, `wasm` tasks wait for a server that does.
+    fn runs_modules(&self) -> bool {
+        false
+    }
+
+    /// Whether the engine of this host takes a module, which has passed [`inspect`](crate::module::inspect);
+    /// if not, why.
+    fn check_module(&self, bytes: &Bytes) -> impl Future<Output = Result<(), String>> {
+        let _ = bytes;
+        std::future::ready(Ok(()))
+    }
+
+    /// Calls a function of a module and answers with the bytes that it answered. Without `bytes` only a module
+    /// that the host has at hand can be called; [`ModuleFailure::NotLoaded`] asks for them.
+    ///
+    /// The module runs in a memory of its own and reaches nothing but what [`ModuleCall::guest`] answers.
+    /// Dropping the future ends the call where the host can interrupt it.
+    fn run_module(
+        &self,
+        call: ModuleCall,
+        bytes: Option<Bytes>,
+    ) -> impl Future<Output = Result<Bytes, ModuleFailure>> {
+        let _ = (call, bytes);
+        std::future::ready(Err(ModuleFailure::Host("it has no engine for WebAssembly".to_owned())))
+    }
 
     /// The content codings this host can make, best first. Core offers no compression where this is empty.
     fn encodings(&self) -> &'static [Encoding] {

@@ -1,10 +1,14 @@
 //! What the tests share: hosts whose clock the test turns, a client, and conformance cases as data.
 #![allow(async_fn_in_trait, reason = "the hosts of the tests are concrete types")]
 
+pub mod browser;
 pub mod case;
 pub mod coverage;
 pub mod flaky;
 pub mod host;
+pub mod lambda;
+pub mod lambda_emulator;
+pub mod meter;
 pub mod need;
 pub mod pattern;
 pub mod people;

@@ -20,7 +20,7 @@ use crate::store::projection::Extras;
 use crate::store::{StoreError, checkpoints, tasks};
 use crate::time::{Duration, Timestamp};
 use crate::value::Payload;
-use crate::workflow::model::{Kind, TaskIx};
+use crate::workflow::model::TaskIx;
 
 use super::App;
 use super::bells::Topic;
@@ -119,7 +119,7 @@ impl Along for Claiming<'_> {
     }
 
     fn extras(&self) -> Extras<'_> {
-        Extras { claim_id: self.claim_id, digest: None }
+        Extras { claim_id: self.claim_id, ..Extras::default() }
     }
 }
 
@@ -321,10 +321,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 workflow: slice.run.workflow.clone(),
                 task: task.name.to_string(),
                 index: key.index,
-                queue: match &task.kind {
-                    Kind::Worker { queue, .. } => queue.to_string(),
-                    _ => tasks::HTTP_QUEUE.to_owned(),
-                },
+                queue: tasks::queue(task).unwrap_or_default().to_owned(),
                 attempt: instance.attempt,
                 input: instance.input.clone().unwrap_or_else(Payload::null),
                 upstream: upstream(slice, key),
@@ -396,7 +393,7 @@ impl<D: Database, P: Platform> App<D, P> {
         Ok(self.claimed(&decided, &BTreeSet::from([key])).await?.pop())
     }
 
-    async fn workflow_of_run(
+    pub(super) async fn workflow_of_run(
         &self,
         tenant: &TenantId,
         run: &RunId,

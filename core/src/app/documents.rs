@@ -123,7 +123,11 @@ impl<D: Database, P: Platform> App<D, P> {
 }
 
 /// Faults as problems name them: the pointer below `at`, line and column where the text has them.
-fn field_errors(faults: Vec<Fault>, at: &Pointer, locations: Option<&Locations>) -> Vec<FieldError> {
+pub(super) fn field_errors(
+    faults: Vec<Fault>,
+    at: &Pointer,
+    locations: Option<&Locations>,
+) -> Vec<FieldError> {
     let place = |fault: &Fault| locations.and_then(|locations| locations.get(&fault.pointer));
     let error = |fault: Fault| {
         let (line, column) = place(&fault).unzip();

@@ -1,4 +1,4 @@
-//! `drive`: what happens without a request. Timers that are due, `http` tasks, leases that nobody got.
+//! `drive`: what happens without a request. Timers that are due, the host's own tasks, leases that nobody got.
 //!
 //! Timers are rows. A drive reads those that are due, hands each to the engine, and asks for the next one
 //! when none is left; between drives nothing runs.
@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
-use futures_util::future::{join_all, select};
+use futures_util::future::{Either, join_all, select};
 use futures_util::stream::FuturesUnordered;
 
 use crate::engine::{Command, Key};
@@ -18,6 +18,7 @@ use crate::store::{StoreError, leases, tasks, timers};
 use crate::time::{Duration, Timestamp};
 
 use super::commit::Nothing;
+use super::executor::{Busy, Executor};
 use super::fault::Fault;
 use super::leases::Ending;
 use super::{App, Budget, lock};
@@ -36,6 +37,7 @@ impl<D: Database, P: Platform> App<D, P> {
             Budget::For(duration) => Some(self.now().plus(duration)),
         };
         let mut running = FuturesUnordered::new();
+        let mut busy = Busy::default();
         loop {
             self.alarm.take();
             let round = self.round().await;
@@ -52,15 +54,21 @@ impl<D: Database, P: Platform> App<D, P> {
             self.alarm.set(next);
             let over = ends.is_some_and(|ends| self.is_past(ends));
             if !over && !self.is_closing() {
-                let free = self.settings.http_concurrency.saturating_sub(running.len());
-                match self.claim_http(free).await {
-                    Ok(claimed) => running.extend(claimed.into_iter().map(|task| self.run_http(task))),
-                    Err(error) => {
-                        self.platform.log("error", format_args!("no http task was claimed: {error}"));
-                        let again = self.now().plus(RETRY_AFTER);
-                        next = Some(next.map_or(again, |next| next.min(again)));
-                        self.alarm.take();
-                        self.alarm.set(next);
+                let claims = Executor::ALL.map(|executor| self.claim_own(executor, &busy));
+                for (executor, claimed) in Executor::ALL.into_iter().zip(join_all(claims).await) {
+                    match claimed {
+                        Ok(claimed) => {
+                            busy.begun(executor, claimed.len());
+                            running.extend(claimed.into_iter().map(|task| self.run_own(executor, task)));
+                        }
+                        Err(error) => {
+                            let kind = executor.word();
+                            self.platform.log("error", format_args!("no {kind} task was claimed: {error}"));
+                            let again = self.now().plus(RETRY_AFTER);
+                            next = Some(next.map_or(again, |next| next.min(again)));
+                            self.alarm.take();
+                            self.alarm.set(next);
+                        }
                     }
                 }
             }
@@ -83,7 +91,9 @@ impl<D: Database, P: Platform> App<D, P> {
                 };
                 let wait = std::pin::pin!(wait);
                 let woken = std::pin::pin!(self.alarm.wait());
-                select(running.next(), select(wait, woken)).await;
+                if let Either::Left((Some(executor), _)) = select(running.next(), select(wait, woken)).await {
+                    busy.ended(executor);
+                }
             }
         }
     }

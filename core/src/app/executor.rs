@@ -1,44 +1,117 @@
-//! The executor of `http` tasks: a worker inside the server, under the same leases as any other.
+//! The executors of this server's host: workers inside the server, under the same leases as any other.
+//!
+//! What they have in common is here: claiming, extending the lease while the work goes on, and reporting. What
+//! the work is stands in a file of its own for each.
+
+mod http;
+mod wasm;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::engine::RetryWish;
 use crate::engine::run::{Category, Failure};
 use crate::http::problem::Slug;
-use crate::platform::{FetchError, Platform};
+use crate::platform::Platform;
 use crate::store::database::Database;
-use crate::store::tasks::HTTP_QUEUE;
-use crate::time::{Duration, Timestamp};
-use crate::value::{Object, Payload, Value};
+use crate::store::tasks::{HTTP_QUEUE, WASM_QUEUE};
+use crate::time::Duration;
 
 use super::App;
 use super::claim::{Asked, Granted};
 use super::fault::Fault;
 use super::leases::Ending;
-use super::runs::PAYLOAD_BYTES_MAX;
 use super::shapes::ClaimedTask;
 
-/// The ttl of leases on `http` tasks; they are extended at a third of it.
+/// The ttl of the executors' leases; they are extended at a third of it.
 const LEASE_TTL: Duration = Duration::from_secs(30);
-/// How long an `http` task may take that has no `timeout` of its own.
-const TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
-/// How many `http` tasks are claimed at once.
+/// How many tasks are claimed at once.
 const CLAIM_MAX: usize = 64;
 
+/// What this server can run itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Executor {
+    /// Requests to others.
+    Http,
+    /// Modules of WebAssembly.
+    Wasm,
+}
+
+/// How many tasks of each executor are under way.
+#[derive(Debug, Default)]
+pub(super) struct Busy {
+    http: usize,
+    wasm: usize,
+}
+
+impl Executor {
+    /// All of them.
+    pub(super) const ALL: [Executor; 2] = [Executor::Http, Executor::Wasm];
+
+    /// The kind of task that it runs.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Executor::Http => "http",
+            Executor::Wasm => "wasm",
+        }
+    }
+
+    fn queue(self) -> &'static str {
+        match self {
+            Executor::Http => HTTP_QUEUE,
+            Executor::Wasm => WASM_QUEUE,
+        }
+    }
+}
+
+impl Busy {
+    /// How many more tasks an executor with room for `max` may begin.
+    fn free(&self, executor: Executor, max: usize) -> usize {
+        max.saturating_sub(match executor {
+            Executor::Http => self.http,
+            Executor::Wasm => self.wasm,
+        })
+    }
+
+    /// Notes tasks that begin.
+    pub(super) fn begun(&mut self, executor: Executor, count: usize) {
+        *self.of(executor) += count;
+    }
+
+    /// Notes one that has ended.
+    pub(super) fn ended(&mut self, executor: Executor) {
+        *self.of(executor) -= 1;
+    }
+
+    fn of(&mut self, executor: Executor) -> &mut usize {
+        match executor {
+            Executor::Http => &mut self.http,
+            Executor::Wasm => &mut self.wasm,
+        }
+    }
+}
+
 impl<D: Database, P: Platform> App<D, P> {
-    /// Claims `http` tasks for this server to run.
-    pub(super) async fn claim_http(&self, free: usize) -> Result<Vec<ClaimedTask>, Fault> {
-        if free == 0 {
+    /// How many tasks of an executor this server may run at once; none where its host cannot.
+    pub(super) fn room(&self, executor: Executor) -> usize {
+        match executor {
+            Executor::Http => self.settings.http_concurrency,
+            Executor::Wasm if self.platform.runs_modules() => self.settings.wasm_concurrency,
+            Executor::Wasm => 0,
+        }
+    }
+
+    /// Claims tasks for this server to run.
+    pub(super) async fn claim_own(&self, executor: Executor, busy: &Busy) -> Result<Vec<ClaimedTask>, Fault> {
+        let free = busy.free(executor, self.room(executor));
+        if free == 0 || (executor == Executor::Http && !self.platform.is_online()) {
             return Ok(Vec::new());
         }
         let asked = Asked {
             tenant: &self.tenant,
             worker: &self.executor,
-            queues: vec![Arc::from(HTTP_QUEUE)],
+            queues: vec![Arc::from(executor.queue())],
             labels: Vec::new(),
             max_tasks: free.min(CLAIM_MAX),
             lease_ttl: LEASE_TTL,
@@ -51,24 +124,29 @@ impl<D: Database, P: Platform> App<D, P> {
         }
     }
 
-    /// Runs one `http` task to its end, or until its lease is lost or its run is stopped.
-    pub(super) async fn run_http(&self, task: ClaimedTask) {
+    /// Runs one task to its end, or until its lease is lost or its run is stopped.
+    pub(super) async fn run_own(&self, executor: Executor, task: ClaimedTask) -> Executor {
         let ending = {
-            let fetch = std::pin::pin!(self.fetch(&task));
+            let work = std::pin::pin!(async {
+                match executor {
+                    Executor::Http => Some(self.fetch(&task).await),
+                    Executor::Wasm => self.call_module(&task).await,
+                }
+            });
             let watch = std::pin::pin!(self.watch(&task));
-            match select(fetch, watch).await {
-                Either::Left((ending, _)) => Some(ending),
-                Either::Right((ending, _)) => ending,
+            match select(work, watch).await {
+                Either::Left((ending, _)) | Either::Right((ending, _)) => ending,
             }
         };
-        let Some(ending) = ending else { return };
-        if let Err(problem) = self.end_lease(&task.lease_id, ending, None).await
+        if let Some(ending) = ending
+            && let Err(problem) = self.end_lease(&task.lease_id, ending, None).await
             && problem.slug != Slug::LeaseLost
         {
             let lease = &task.lease_id;
             self.platform
                 .log("warn", format_args!("lease {lease} could not be reported: {}", problem.detail));
         }
+        executor
     }
 
     /// Extends the lease for as long as it is wanted. What comes back says how the attempt ends instead:
@@ -78,176 +156,13 @@ impl<D: Database, P: Platform> App<D, P> {
             self.platform.sleep(Duration::from_millis(LEASE_TTL.as_millis() / 3)).await;
             match self.extend(&task.lease_id).await {
                 Ok(heartbeat) if heartbeat.cancel_requested => {
-                    let message = "the run was stopped while the request was under way";
-                    let failure = Failure::new(Category::Cancelled, "cancelled", message);
-                    return Some(Ending::Fail(failure, RetryWish::Never));
+                    let message = "the run was stopped while the task was under way".to_owned();
+                    return Some(failed(Category::Cancelled, "cancelled", message, RetryWish::Never));
                 }
                 Ok(_) => {}
                 Err(problem) if problem.slug == Slug::Unavailable => {}
                 Err(_) => return None,
             }
-        }
-    }
-
-    async fn fetch(&self, task: &ClaimedTask) -> Ending {
-        let request = match request(task) {
-            Ok(request) => request,
-            Err(message) => return failed(Category::Application, "http_request", message, RetryWish::Never),
-        };
-        let timeout = match task.deadline {
-            Some(deadline) => deadline.since(self.now()),
-            None => TIMEOUT_DEFAULT,
-        };
-        let answer = std::pin::pin!(self.platform.fetch(request, PAYLOAD_BYTES_MAX));
-        let over = std::pin::pin!(self.platform.sleep(timeout));
-        match select(answer, over).await {
-            Either::Left((Ok(response), _)) => ending(&response, self.now()),
-            Either::Left((Err(error), _)) => refused(&error),
-            Either::Right(_) => {
-                let message = format!("no answer within {timeout}");
-                failed(Category::Timeout, "http_timeout", message, RetryWish::Policy)
-            }
-        }
-    }
-}
-
-/// The request that a task's input describes: `{method?, url, headers?, body?}`.
-fn request(task: &ClaimedTask) -> Result<Request<Bytes>, String> {
-    let input = task.input.to_value();
-    let text = |name: &str| match input.get(name) {
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        None | Some(Value::Null) => Ok(None),
-        Some(other) => Err(format!("`{name}`: expected string, found {}", other.kind())),
-    };
-    let url = text("url")?.ok_or("`url` is missing")?;
-    let uri: http::Uri = url.parse().map_err(|error| format!("`url`: {url:?} is not a URL: {error}"))?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
-        return Err(format!("`url`: expected an http or https URL with a host, found {url:?}"));
-    }
-    let method = text("method")?.unwrap_or_else(|| "GET".to_owned());
-    let method =
-        Method::from_bytes(method.as_bytes()).map_err(|_| format!("`method`: {method:?} is no method"))?;
-    let mut headers = headers(input.get("headers"))?;
-    let body = body(input.get("body").unwrap_or(&Value::Null), &mut headers);
-    let key = match task.index {
-        None => format!("{}/{}", task.run_id, task.task),
-        Some(index) => format!("{}/{}[{index}]", task.run_id, task.task),
-    };
-    let key = HeaderValue::from_str(&key).map_err(|error| error.to_string())?;
-    headers.entry(HeaderName::from_static("idempotency-key")).or_insert(key);
-    let mut request = Request::new(body);
-    (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
-    Ok(request)
-}
-
-fn headers(given: Option<&Value>) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
-    let members = match given {
-        None | Some(Value::Null) => return Ok(headers),
-        Some(Value::Object(members)) => members,
-        Some(other) => return Err(format!("`headers`: expected object, found {}", other.kind())),
-    };
-    for (name, value) in members {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Int(number) => number.to_string(),
-            Value::Bool(truth) => truth.to_string(),
-            other => {
-                return Err(format!("`headers`: expected a string for {name:?}, found {}", other.kind()));
-            }
-        };
-        let header = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| format!("`headers`: {name:?} is no header"))?;
-        let value = HeaderValue::from_str(&text)
-            .map_err(|_| format!("`headers`: the value of {name:?} is no header's"))?;
-        headers.insert(header, value);
-    }
-    Ok(headers)
-}
-
-/// Text and bytes go as they are; anything else as JSON.
-fn body(body: &Value, headers: &mut HeaderMap) -> Bytes {
-    let (bytes, media_type) = match body {
-        Value::Null => return Bytes::new(),
-        Value::String(text) => (Bytes::from(text.clone()), "text/plain; charset=utf-8"),
-        Value::Bytes(bytes) => (Bytes::from(bytes.clone()), "application/octet-stream"),
-        other => (Bytes::from(other.to_json()), "application/json"),
-    };
-    headers.entry(http::header::CONTENT_TYPE).or_insert(HeaderValue::from_static(media_type));
-    bytes
-}
-
-/// What an answer makes of the attempt: 2xx and 3xx complete it with `{status, headers, body}`.
-fn ending(response: &Response<Bytes>, now: Timestamp) -> Ending {
-    let output = output(response);
-    let status = response.status();
-    if status.as_u16() < 400 {
-        return Ending::Complete(Payload::from(&output));
-    }
-    let retryable = status.is_server_error()
-        || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS]
-            .contains(&status);
-    let wish = match (retryable, retry_after(response.headers(), now)) {
-        (false, _) => RetryWish::Never,
-        (true, Some(after)) => RetryWish::After(after),
-        (true, None) => RetryWish::Policy,
-    };
-    let message = format!("the server answered {status}");
-    let failure = Failure {
-        details: output,
-        ..Failure::new(Category::Application, &format!("http_{}", status.as_u16()), message)
-    };
-    Ending::Fail(failure, wish)
-}
-
-fn output(response: &Response<Bytes>) -> Value {
-    let mut headers = Object::new();
-    for name in response.headers().keys() {
-        let values =
-            response.headers().get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let joined = values.collect::<Vec<_>>().join(", ");
-        headers.insert(name.as_str().to_owned(), Value::from(joined));
-    }
-    let media_type = response.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let body = response.body();
-    let is_json = media_type.is_some_and(|media_type| {
-        let essence = crate::http::negotiate::essence(media_type).to_ascii_lowercase();
-        essence == "application/json" || essence.ends_with("+json")
-    });
-    let value = is_json.then(|| Value::from_json(body).ok()).flatten();
-    let value = value.unwrap_or_else(|| match std::str::from_utf8(body) {
-        Ok("") => Value::Null,
-        Ok(text) => Value::from(text),
-        Err(_) => Value::Bytes(body.to_vec()),
-    });
-    let status = Value::Int(i64::from(response.status().as_u16()));
-    Value::from([("status", status), ("headers", Value::Object(headers)), ("body", value)])
-}
-
-/// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date. At most a day is obeyed.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    const MAX: Duration = Duration::from_secs(24 * 3600);
-    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let after = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds.min(MAX.as_millis() / 1000)),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-            Timestamp::from_millis(date.as_millisecond()).since(now)
-        }
-    };
-    Some(after.min(MAX))
-}
-
-fn refused(error: &FetchError) -> Ending {
-    match error {
-        FetchError::Network(_) => {
-            failed(Category::System, "http_network", error.to_string(), RetryWish::Policy)
-        }
-        FetchError::Request(_) => {
-            failed(Category::Application, "http_request", error.to_string(), RetryWish::Never)
-        }
-        FetchError::TooLong(_) => {
-            failed(Category::Resource, "http_too_long", error.to_string(), RetryWish::Never)
         }
     }
 }

@@ -169,8 +169,7 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     pub(super) async fn fail_lease(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
-        let Fail { error, retryable, retry_after } = call.body()?;
-        let ending = failed(error, retryable, retry_after)?;
+        let ending = call.body::<Fail>()?.ending()?;
         self.end_lease(&call.path("lease_id")?, ending, keep).await
     }
 
@@ -365,6 +364,13 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 }
 
+impl Fail {
+    /// What a failure makes of its attempt.
+    pub(super) fn ending(self) -> Result<Ending, Problem> {
+        failed(self.error, self.retryable, self.retry_after)
+    }
+}
+
 impl Ending {
     fn digest(&self) -> String {
         match self {
@@ -427,7 +433,7 @@ fn outcome(lease_id: LeaseId, answer: Result<Answer, Problem>) -> ReportOutcome 
         Ok(answer) => {
             let body = match answer.body {
                 AnswerBody::Json(payload) => Some(payload),
-                AnswerBody::Empty | AnswerBody::Text { .. } => None,
+                AnswerBody::Empty | AnswerBody::Text { .. } | AnswerBody::Bytes { .. } => None,
             };
             ReportOutcome { lease_id, status: answer.status, body, problem: None, detail: None }
         }

@@ -23,6 +23,7 @@ pub(crate) mod leases;
 pub(crate) mod lists;
 pub(crate) mod logs;
 mod look;
+pub(crate) mod modules;
 mod polls;
 mod queues;
 mod request;
@@ -52,7 +53,7 @@ use crate::ids::{LeaseId, TenantId, Version};
 use crate::platform::Platform;
 use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
 use crate::store::migrations::{self, Migrated};
-use crate::store::{StoreError, claims, timers, workflows as workflow_rows};
+use crate::store::{StoreError, claims, modules as module_rows, timers, workflows as workflow_rows};
 use crate::time::{Duration, Timestamp};
 use crate::workflow::model::Workflow;
 
@@ -79,6 +80,12 @@ pub struct Settings {
     pub http_concurrency: usize,
     /// Whether other servers may use the same database at the same time.
     pub shared: bool,
+    /// How many `wasm` tasks this server runs at once, if its host runs modules; 0 leaves them to others.
+    pub wasm_concurrency: usize,
+    /// How large the memory of one call of a module may become, in bytes.
+    pub wasm_memory_bytes_max: usize,
+    /// How many instructions one call of a module may carry out, where the host counts them.
+    pub wasm_fuel: u64,
 }
 
 impl Default for Settings {
@@ -90,6 +97,9 @@ impl Default for Settings {
             durability: "fsync",
             http_concurrency: 64,
             shared: false,
+            wasm_concurrency: 4,
+            wasm_memory_bytes_max: 64 << 20,
+            wasm_fuel: 100_000_000_000,
         }
     }
 }
@@ -141,6 +151,8 @@ pub struct App<D, P> {
     polls: Polls,
     hot: HotRuns,
     compiled: Mutex<HashMap<(TenantId, Version), Arc<Workflow>>>,
+    /// The newest version of workflows as last read; a run that is started on it checks that it still is.
+    newest: Mutex<HashMap<crate::ids::WorkflowName, Version>>,
     queues: Queues,
     bells: Bells,
     alarm: Alarm,
@@ -178,6 +190,7 @@ impl<D: Database, P: Platform> App<D, P> {
             polls: Polls::default(),
             hot: HotRuns::default(),
             compiled: Mutex::default(),
+            newest: Mutex::default(),
             queues: Queues::default(),
             bells: Bells::default(),
             alarm: Alarm::default(),
@@ -250,15 +263,17 @@ impl<D: Database, P: Platform> App<D, P> {
         if let Some(workflow) = lock(&self.compiled).get(&key) {
             return Ok(workflow.clone());
         }
-        let rows = self.database.read(vec![workflow_rows::document(tenant, version)]).await?;
-        let row = rows.into_iter().flatten().next();
+        let reads = vec![workflow_rows::document(tenant, version), module_rows::pins_of(tenant, version)];
+        let mut answers = self.database.read(reads).await?.into_iter();
+        let row = answers.next().into_iter().flatten().next();
+        let pins = module_rows::read_pins(answers.next().unwrap_or_default())?;
         let row = row.ok_or_else(|| StoreError::Corrupt(format!("table documents: no version {version}")))?;
         let document = workflow_rows::read_document(row)?.to_value();
         let workflow = crate::workflow::parse::parse(&document).map_err(|faults| {
             let first = faults.first().map_or(String::new(), |fault| fault.message.clone());
             StoreError::Corrupt(format!("table documents: version {version} does not compile: {first}"))
         })?;
-        let workflow = Arc::new(workflow);
+        let workflow = Arc::new(Workflow { modules: pins, ..workflow });
         self.remember_compiled(key, workflow.clone());
         Ok(workflow)
     }

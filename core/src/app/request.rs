@@ -80,6 +80,7 @@ impl Stored {
         let body = match &answer.body {
             AnswerBody::Json(payload) => Some(payload.clone()),
             AnswerBody::Text { text, .. } => Some(Payload::from(&Value::from(text.as_str()))),
+            AnswerBody::Bytes { bytes, .. } => Some(Payload::from(&Value::Bytes(bytes.to_vec()))),
             AnswerBody::Empty => None,
         };
         let (location, version) = (answer.location.clone(), answer.version.clone());
@@ -124,7 +125,7 @@ impl<F: Fn(&Decided) -> Answer> Along for Ask<'_, F> {
     }
 
     fn extras(&self) -> Extras<'_> {
-        Extras { claim_id: None, digest: self.digest }
+        Extras { digest: self.digest, ..Extras::default() }
     }
 }
 

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::run::{Counts, Failure};
 use crate::engine::{Instance, Key, Run, RunStatus, Slice, TaskStatus};
-use crate::ids::{Label, LeaseId, QueueName, RunId, SessionId, Tag, Version, WorkerId, WorkflowName};
+use crate::ids::{
+    Label, LeaseId, ModuleDigest, ModuleName, QueueName, RunId, SessionId, Tag, Version, WorkerId,
+    WorkflowName,
+};
 use crate::store::history::Recorded;
 use crate::store::logs::ChunkRow;
 use crate::store::signals::SignalRow;
@@ -104,7 +107,7 @@ pub(crate) struct TaskShape {
     task: String,
     /// The element under `for_each`.
     index: Option<u32>,
-    /// What it does: `worker`, `http`, `value`, `sleep` or `signal`.
+    /// What it does: `worker`, `http`, `wasm`, `value`, `sleep` or `signal`.
     kind: String,
     /// The queue that workers claim it from.
     queue: Option<String>,
@@ -143,7 +146,11 @@ impl TaskShape {
             kind: task.kind.word().to_owned(),
             queue: match &task.kind {
                 Kind::Worker { queue, .. } => Some(queue.to_string()),
-                Kind::Http { .. } | Kind::Value { .. } | Kind::Sleep { .. } | Kind::Signal { .. } => None,
+                Kind::Http { .. }
+                | Kind::Wasm { .. }
+                | Kind::Value { .. }
+                | Kind::Sleep { .. }
+                | Kind::Signal { .. } => None,
             },
             status: instance.status(),
             attempt: instance.attempt,
@@ -353,11 +360,19 @@ pub(crate) struct WorkflowShape {
     created_at: Timestamp,
     /// The canonical document.
     document: Payload,
+    /// The modules of its `wasm` tasks: what each name means in this version, as a digest.
+    modules: std::collections::BTreeMap<ModuleName, ModuleDigest>,
 }
 
 impl From<WorkflowRow> for WorkflowShape {
     fn from(row: WorkflowRow) -> Self {
-        Self { name: row.name, version: row.version, created_at: row.created_at, document: row.document }
+        Self {
+            name: row.name,
+            version: row.version,
+            created_at: row.created_at,
+            document: row.document,
+            modules: row.modules.into_iter().map(|(name, pin)| (name, pin.digest)).collect(),
+        }
     }
 }
 

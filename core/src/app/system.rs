@@ -15,6 +15,7 @@ use crate::value::Value;
 use crate::workflow::document_schema;
 
 use super::App;
+use super::executor::Executor;
 
 const OPENAPI: openapi::Info<'static> = openapi::Info {
     title: "Selvedge",
@@ -74,7 +75,7 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     pub(super) fn info(&self) -> Result<Answer, Problem> {
-        let executors = if self.settings.http_concurrency > 0 { vec!["http"] } else { Vec::new() };
+        let executors = Executor::ALL.into_iter().filter(|executor| self.room(*executor) > 0);
         let info = Info {
             version: env!("CARGO_PKG_VERSION"),
             database_version: NEWEST,
@@ -85,8 +86,8 @@ impl<D: Database, P: Platform> App<D, P> {
             started_at: self.started_at,
             now: self.now(),
             formats: vec!["application/json", "application/msgpack"],
-            task_kinds: vec!["worker", "http", "value", "sleep", "signal"],
-            executors,
+            task_kinds: vec!["worker", "http", "wasm", "value", "sleep", "signal"],
+            executors: executors.map(Executor::word).collect(),
             limits: self.limits(),
         };
         Ok(Answer::json(200, &info))
@@ -96,6 +97,8 @@ impl<D: Database, P: Platform> App<D, P> {
         use crate::http::limits as http;
         BTreeMap::from([
             ("body_bytes_max", self.settings.body_bytes_max as u64),
+            ("checkpoint_bytes_max", super::checkpoints::CHECKPOINT_BYTES_MAX as u64),
+            ("checkpoints_max", u64::from(super::checkpoints::CHECKPOINTS_MAX)),
             ("claim_tasks_max", u64::from(super::claim::CLAIM_TASKS_MAX)),
             ("document_bytes_max", crate::workflow::model::DOCUMENT_BYTES_MAX as u64),
             ("headers_bytes_max", http::HEADERS_BYTES_MAX as u64),
@@ -104,6 +107,7 @@ impl<D: Database, P: Platform> App<D, P> {
             ("lease_ttl_ms_max", super::claim::LEASE_TTL_MAX.as_millis()),
             ("lease_ttl_ms_min", super::claim::LEASE_TTL_MIN.as_millis()),
             ("log_bytes_max", super::logs::LOG_BYTES_MAX as u64),
+            ("module_bytes_max", crate::module::MODULE_BYTES_MAX as u64),
             ("page_items_max", u64::from(http::PAGE_ITEMS_MAX)),
             ("payload_bytes_max", super::runs::PAYLOAD_BYTES_MAX as u64),
             ("reports_max", super::leases::REPORTS_MAX as u64),

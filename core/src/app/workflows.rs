@@ -42,7 +42,7 @@ impl<D: Database, P: Platform> App<D, P> {
     pub(super) async fn put_workflow(&self, call: &Call<'_>) -> Result<Answer, Problem> {
         let name: WorkflowName = call.path("name")?;
         let (document, locations) = self.read_document(call)?;
-        let workflow = self.compile(&document, &Pointer::root(), Some(&locations))?;
+        let mut workflow = self.compile(&document, &Pointer::root(), Some(&locations))?;
         if workflow.name != name {
             let message = format!(
                 "the document's name is {}, the path says {name}: they must be the same",
@@ -66,7 +66,8 @@ impl<D: Database, P: Platform> App<D, P> {
             None => 201,
         };
         let (number, now) = (newest.map_or(0, |row| row.number), self.now());
-        let batch = workflows::save(&self.tenant, &name, &workflow.version, &workflow.canonical, number, now);
+        self.pin(&mut workflow, &Pointer::root(), Some(&locations)).await?;
+        let batch = workflows::save(&self.tenant, &workflow, number, now);
         if !self.write(batch).await? {
             return Err(Problem::unavailable(format!("workflow {name} was saved by somebody else just now")));
         }

@@ -61,7 +61,7 @@ pub(super) fn neighbours(workflow: &Workflow, task: TaskIx) -> impl Iterator<Ite
 
 fn names(task: &Task) -> Vec<&Names> {
     let template = match &task.kind {
-        Kind::Worker { with, .. } => with.as_ref(),
+        Kind::Worker { with, .. } | Kind::Wasm { with, .. } => with.as_ref(),
         Kind::Http { request } => Some(request),
         Kind::Value { value } => Some(value),
         Kind::Sleep { duration } => Some(duration),
@@ -82,7 +82,7 @@ fn become_ready(turn: &mut Turn, key: Key) -> Result<(), Missing> {
         }
     }
     match &task.kind {
-        Kind::Worker { with, .. } => match with {
+        Kind::Worker { with, .. } | Kind::Wasm { with, .. } => match with {
             Some(template) => ready(turn, key, template),
             None => {
                 let task = turn.task_ref(key);

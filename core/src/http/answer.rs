@@ -1,5 +1,6 @@
 //! What a handler answers: a status, a body without a format, and the few facts that become headers.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::value::{Payload, Value};
@@ -32,6 +33,13 @@ pub enum AnswerBody {
         media_type: &'static str,
         /// The content.
         text: String,
+    },
+    /// Bytes of this media type, as they are.
+    Bytes {
+        /// The `Content-Type`.
+        media_type: &'static str,
+        /// The content.
+        bytes: Bytes,
     },
 }
 
@@ -67,6 +75,11 @@ impl Answer {
     /// Text of this media type.
     pub fn text(status: u16, media_type: &'static str, text: impl Into<String>) -> Self {
         Self::new(status, AnswerBody::Text { media_type, text: text.into() })
+    }
+
+    /// Bytes of this media type.
+    pub fn bytes(status: u16, media_type: &'static str, bytes: Bytes) -> Self {
+        Self::new(status, AnswerBody::Bytes { media_type, bytes })
     }
 
     /// A page for people.

@@ -6,6 +6,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH};
 use serde::de::DeserializeOwned;
@@ -105,6 +106,17 @@ impl Call<'_> {
         self.content().map(|(format, bytes)| (bytes, format))
     }
 
+    /// The body as it came, of an operation that takes bytes.
+    ///
+    /// # Errors
+    /// [`Slug::MalformedRequest`] if there is none.
+    pub fn bytes(&self) -> Result<Bytes, Problem> {
+        match &self.content {
+            Content::Raw(bytes) => Ok(bytes.clone()),
+            Content::None | Content::Some(..) => Err(no_body()),
+        }
+    }
+
     /// `If-Match`, to be held against the resource's version with [`Condition::require`].
     ///
     /// # Errors
@@ -145,6 +157,7 @@ impl Call<'_> {
             BodyKind::None => Value::Null,
             BodyKind::Typed(_) | BodyKind::Optional(_) => self.body_value()?,
             BodyKind::Document | BodyKind::Draft => Value::Bytes(self.document()?.0.to_vec()),
+            BodyKind::Bytes(_) => Value::Bytes(self.bytes()?.to_vec()),
         };
         let text = serde_json::to_vec(&(query, body)).expect("pairs and values are JSON");
         Ok(Sha256::digest(text).into())
@@ -167,10 +180,11 @@ impl Call<'_> {
         match (&self.content, self.operation.body) {
             (Content::Some(format, bytes), _) => Ok((*format, bytes)),
             (Content::None, BodyKind::Optional(_)) => Ok((DocumentFormat::Json, b"{}")),
-            (Content::None, _) => Err(Problem::with_errors(
-                Slug::MalformedRequest,
-                vec![FieldError::new("", "expected a body, found none")],
-            )),
+            (Content::None | Content::Raw(_), _) => Err(no_body()),
         }
     }
+}
+
+fn no_body() -> Problem {
+    Problem::with_errors(Slug::MalformedRequest, vec![FieldError::new("", "expected a body, found none")])
 }

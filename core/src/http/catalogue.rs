@@ -80,6 +80,8 @@ pub enum BodyKind {
     Document,
     /// As `Document`, but one whose faults are the answer: any value is taken.
     Draft,
+    /// Bytes of this media type, as they are.
+    Bytes(&'static str),
 }
 
 /// What a success carries.
@@ -91,6 +93,8 @@ pub enum Output {
     Json(SchemaOf),
     /// Text in one of these media types, chosen by `Accept`.
     Text(&'static [&'static str]),
+    /// Bytes of this media type, where `Accept` asks for them.
+    Bytes(&'static str),
     /// A page for people.
     Html,
 }
@@ -133,7 +137,7 @@ impl BodyKind {
     pub fn schema(self) -> Option<SchemaOf> {
         match self {
             BodyKind::Typed(schema) | BodyKind::Optional(schema) => Some(schema),
-            BodyKind::None | BodyKind::Document | BodyKind::Draft => None,
+            BodyKind::None | BodyKind::Document | BodyKind::Draft | BodyKind::Bytes(_) => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use crate::workflow::format::DocumentFormat;
 
 use super::catalogue::{BodyKind, Operation};
-use super::negotiate::joined;
+use super::negotiate::{essence, joined};
 use super::problem::{FieldError, Problem, Slug};
 
 /// The request's body.
@@ -18,12 +18,22 @@ pub enum Content {
     None,
     /// Bytes in a format that the operation takes.
     Some(DocumentFormat, Bytes),
+    /// Bytes that are no value in any format.
+    Raw(Bytes),
 }
 
-/// The formats in which an operation takes its body.
-pub fn formats(body: BodyKind) -> &'static [DocumentFormat] {
+/// The media types in which an operation takes its body; none where it takes no body.
+pub fn media_types(body: BodyKind) -> Vec<&'static str> {
     match body {
-        BodyKind::None => &[],
+        BodyKind::Bytes(media_type) => vec![media_type],
+        _ => formats(body).iter().map(|format| format.media_type()).collect(),
+    }
+}
+
+/// The formats in which an operation takes a value as its body.
+fn formats(body: BodyKind) -> &'static [DocumentFormat] {
+    match body {
+        BodyKind::None | BodyKind::Bytes(_) => &[],
         BodyKind::Typed(_) | BodyKind::Optional(_) => &[DocumentFormat::Json, DocumentFormat::MessagePack],
         BodyKind::Document | BodyKind::Draft => &DocumentFormat::ALL,
     }
@@ -42,7 +52,7 @@ pub async fn read<B: http_body::Body>(
 ) -> Result<Content, Problem> {
     let announced = announced(operation.body, headers)?;
     let too_long = || too_long(operation.body, bytes_max);
-    let bytes_max = if formats(operation.body).is_empty() { 0 } else { bytes_max };
+    let bytes_max = if matches!(operation.body, BodyKind::None) { 0 } else { bytes_max };
     if announced_length(headers).max(body.size_hint().lower()) > bytes_max as u64 {
         return Err(too_long());
     }
@@ -53,7 +63,8 @@ pub async fn read<B: http_body::Body>(
     };
     match announced {
         _ if bytes.is_empty() => Ok(Content::None),
-        Some(format) => Ok(Content::Some(format, bytes)),
+        Some(Announced::Format(format)) => Ok(Content::Some(format, bytes)),
+        Some(Announced::Raw) => Ok(Content::Raw(bytes)),
         None => Err(unsupported("expected a Content-Type", operation.body)),
     }
 }
@@ -63,10 +74,15 @@ pub async fn read<B: http_body::Body>(
 #[error("the body broke off")]
 struct BrokenOff;
 
-/// The format that `Content-Type` names, if there is one.
-fn announced(kind: BodyKind, headers: &HeaderMap) -> Result<Option<DocumentFormat>, Problem> {
-    let formats = formats(kind);
-    if formats.is_empty() {
+/// What `Content-Type` names.
+enum Announced {
+    Format(DocumentFormat),
+    Raw,
+}
+
+/// What `Content-Type` names, if there is one.
+fn announced(kind: BodyKind, headers: &HeaderMap) -> Result<Option<Announced>, Problem> {
+    if matches!(kind, BodyKind::None) {
         return Ok(None);
     }
     if let Some(coding) = headers.get(CONTENT_ENCODING).filter(|coding| !is_identity(coding.as_bytes())) {
@@ -77,8 +93,13 @@ fn announced(kind: BodyKind, headers: &HeaderMap) -> Result<Option<DocumentForma
         return Ok(None);
     }
     let named = joined(headers, CONTENT_TYPE).unwrap_or_default();
-    match DocumentFormat::from_media_type(&named).filter(|format| formats.contains(format)) {
-        Some(format) => Ok(Some(format)),
+    if let BodyKind::Bytes(media_type) = kind
+        && essence(&named).eq_ignore_ascii_case(media_type)
+    {
+        return Ok(Some(Announced::Raw));
+    }
+    match DocumentFormat::from_media_type(&named).filter(|format| formats(kind).contains(format)) {
+        Some(format) => Ok(Some(Announced::Format(format))),
         None => Err(unsupported(&format!("expected another Content-Type than {named:?}"), kind)),
     }
 }
@@ -93,8 +114,8 @@ fn announced_length(headers: &HeaderMap) -> u64 {
 }
 
 fn unsupported(fault: &str, kind: BodyKind) -> Problem {
-    let names: Vec<&str> = formats(kind).iter().map(|format| format.media_type()).collect();
-    Problem::new(Slug::UnsupportedMediaType, format!("{fault}; this operation takes {}", names.join(", ")))
+    let names = media_types(kind).join(", ");
+    Problem::new(Slug::UnsupportedMediaType, format!("{fault}; this operation takes {names}"))
 }
 
 fn too_long(kind: BodyKind, bytes_max: usize) -> Problem {

@@ -28,7 +28,7 @@ pub enum Media {
     Json,
     /// MessagePack, under the name that the client used.
     MessagePack(&'static str),
-    /// Text of this media type, HTML included.
+    /// What one operation alone knows how to write: text, HTML or bytes of this media type.
     Text(&'static str),
 }
 
@@ -63,7 +63,7 @@ impl Media {
         }
     }
 
-    /// Whether it is text that only one operation knows how to write.
+    /// Whether it is what only one operation knows how to write.
     pub fn is_text(self) -> bool {
         matches!(self, Media::Text(_))
     }
@@ -146,6 +146,7 @@ pub fn offers(operation: &Operation) -> Vec<Media> {
                 vec![Media::Json, Media::MessagePack(MSGPACK), Media::MessagePack(VND_MSGPACK)]
             }
             Output::Text(names) => names.iter().map(|name| Media::Text(name)).collect(),
+            Output::Bytes(name) => vec![Media::Text(name)],
             Output::Html => vec![Media::Text(HTML)],
         };
         for media in more {

@@ -7,6 +7,7 @@ use crate::app::events::EventsQuery;
 use crate::app::leases::{Complete, Fail, Outcomes, Reports};
 use crate::app::lists::RunsQuery;
 use crate::app::logs::{AppendLogs, Appended, LogsQuery};
+use crate::app::modules::ModuleShape;
 use crate::app::runs::{CancelQuery, Rerun, ResultQuery, StartQuery, StartRun};
 use crate::app::shapes::{
     EventShape, Heartbeat, LogShape, RunOutput, RunResult, RunShape, SignalAccepted, SignalShape, TaskShape,
@@ -40,6 +41,10 @@ pub enum OperationId {
     GetWorkflow,
     WorkflowVersions,
     DeleteWorkflow,
+    ListModules,
+    PutModule,
+    GetModule,
+    DeleteModule,
     ValidateDocument,
     DocumentGraph,
     StartRun,
@@ -111,6 +116,9 @@ const RUN: Output = Output::Json(schema::<RunShape>);
 const TASK: Output = Output::Json(schema::<TaskShape>);
 const WORKER: Output = Output::Json(schema::<WorkerShape>);
 const WORKFLOW: Output = Output::Json(schema::<WorkflowShape>);
+const MODULE: Output = Output::Json(schema::<ModuleShape>);
+/// The media type of a module (registered with IANA).
+pub(crate) const WASM: &str = "application/wasm";
 const LOGS: Output = Output::Json(schema::<Page<LogShape>>);
 
 /// Every operation of the API.
@@ -255,6 +263,62 @@ pub static OPERATIONS: &[Operation] = &[
             (
                 "Forget a workflow",
                 "All its versions. Refused while a run of it has not ended; ended runs keep theirs.",
+            ),
+        )
+    },
+    Operation {
+        query: Some(schema::<ListQuery>),
+        success: &[(200, Output::Json(schema::<Page<ModuleShape>>))],
+        ..row(
+            OperationId::ListModules,
+            "list_modules",
+            (Get, "/api/v1/modules"),
+            ("modules", "workflows:read"),
+            ("Modules of WebAssembly", "Sorted by name; a module with several names is listed under each."),
+        )
+    },
+    Operation {
+        body: BodyKind::Bytes(WASM),
+        success: &[(201, MODULE), (200, MODULE)],
+        problems: &[Slug::InvalidModule, Slug::ModuleTooLarge, Slug::PreconditionFailed],
+        conditional: Conditional::Write,
+        ..row(
+            OperationId::PutModule,
+            "put_module",
+            (Put, "/api/v1/modules/{name}"),
+            ("modules", "workflows:write"),
+            (
+                "Upload a module of WebAssembly",
+                "Under a name, or under `sha256:` and the digest of its bytes. The same bytes again change \
+                 nothing. Versions that are pinned to what the name meant before keep that, under its digest.",
+            ),
+        )
+    },
+    Operation {
+        success: &[(200, MODULE), (200, Output::Bytes(WASM))],
+        problems: &[Slug::NotFound],
+        conditional: Conditional::Read,
+        ..row(
+            OperationId::GetModule,
+            "get_module",
+            (Get, "/api/v1/modules/{name}"),
+            ("modules", "workflows:read"),
+            ("A module", "What it offers; its bytes with `Accept: application/wasm`. By name or by digest."),
+        )
+    },
+    Operation {
+        success: &[(204, Output::None)],
+        problems: &[Slug::NotFound, Slug::ModuleInUse, Slug::PreconditionFailed],
+        conditional: Conditional::Write,
+        ..row(
+            OperationId::DeleteModule,
+            "delete_module",
+            (Delete, "/api/v1/modules/{name}"),
+            ("modules", "workflows:write"),
+            (
+                "Take a module's name away",
+                "With its last name the module goes. That is refused while a saved workflow or a run that has \
+                 not ended is pinned to it.",
             ),
         )
     },

@@ -106,7 +106,9 @@ impl Draft {
             AnswerBody::Empty => None,
             AnswerBody::Json(_) if call.media.is_text() => Some(Media::Json),
             AnswerBody::Json(_) => Some(call.media),
-            AnswerBody::Text { media_type, .. } => Some(Media::Text(media_type)),
+            AnswerBody::Text { media_type, .. } | AnswerBody::Bytes { media_type, .. } => {
+                Some(Media::Text(media_type))
+            }
         };
         if let Some(media) = media {
             draft.media = Some(media.name());
@@ -198,5 +200,6 @@ fn written(body: AnswerBody, media: Media) -> Bytes {
         AnswerBody::Json(payload) if media.is_msgpack() => payload.to_value().to_msgpack().into(),
         AnswerBody::Json(payload) => Bytes::copy_from_slice(payload.as_str().as_bytes()),
         AnswerBody::Text { text, .. } => text.into(),
+        AnswerBody::Bytes { bytes, .. } => bytes,
     }
 }

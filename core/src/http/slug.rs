@@ -37,6 +37,8 @@ pub enum Slug {
     IdempotencyMismatch,
     /// The first request with this idempotency key is not answered yet.
     IdempotencyInProgress,
+    /// Something uses the module.
+    ModuleInUse,
     /// The task instance has as many checkpoints as it may.
     TooManyCheckpoints,
     /// Runs that have not ended use the workflow.
@@ -47,6 +49,8 @@ pub enum Slug {
     BodyTooLarge,
     /// A document is too long.
     DocumentTooLarge,
+    /// A module is too long.
+    ModuleTooLarge,
     /// An input, output, signal or checkpoint is too long.
     PayloadTooLarge,
     /// The URL is too long.
@@ -55,6 +59,8 @@ pub enum Slug {
     UnsupportedMediaType,
     /// The workflow document has faults.
     InvalidDocument,
+    /// The bytes are no module that can be run.
+    InvalidModule,
     /// The input does not fit the workflow's schema.
     InvalidInput,
     /// The run ended without completing.
@@ -94,15 +100,18 @@ impl Slug {
         Slug::LeaseLost,
         Slug::IdempotencyMismatch,
         Slug::IdempotencyInProgress,
+        Slug::ModuleInUse,
         Slug::TooManyCheckpoints,
         Slug::WorkflowInUse,
         Slug::PreconditionFailed,
         Slug::BodyTooLarge,
         Slug::DocumentTooLarge,
+        Slug::ModuleTooLarge,
         Slug::PayloadTooLarge,
         Slug::UriTooLong,
         Slug::UnsupportedMediaType,
         Slug::InvalidDocument,
+        Slug::InvalidModule,
         Slug::InvalidInput,
         Slug::RunFailed,
         Slug::TooManySignals,
@@ -241,6 +250,14 @@ impl Slug {
                 "A request with this `Idempotency-Key` arrived before and has no answer yet. Wait a moment and \
                  repeat it to get that answer.",
             ),
+            Slug::ModuleInUse => (
+                "module-in-use",
+                409,
+                "The module is in use",
+                "A saved workflow or a run that has not ended was pinned to these bytes, and this is the last name \
+                 under which they are stored. Delete the workflow, wait for the run or cancel it, then delete the \
+                 module. Uploading other bytes under the name needs none of this.",
+            ),
             Slug::TooManyCheckpoints => (
                 "too-many-checkpoints",
                 409,
@@ -275,6 +292,13 @@ impl Slug {
                 "The workflow document is too long",
                 "A workflow document may have 1 MiB. Split the workflow, or fetch large constants in a task.",
             ),
+            Slug::ModuleTooLarge => (
+                "module-too-large",
+                413,
+                "The module is too long",
+                "A module of WebAssembly may have 3 MiB. Build it for size, strip its names, and leave out its \
+                 debug information.",
+            ),
             Slug::PayloadTooLarge => (
                 "payload-too-large",
                 413,
@@ -303,6 +327,14 @@ impl Slug {
                 "The document was read, but it is not a right workflow. `errors` names every fault with a JSON \
                  pointer, and with line and column where the format has them. `/schemas/workflow.json` lets an \
                  editor find most of them while typing.",
+            ),
+            Slug::InvalidModule => (
+                "invalid-module",
+                422,
+                "The module cannot be run",
+                "The bytes are no module of WebAssembly, or not one that keeps the contract with tasks: `errors` \
+                 names every breach. A core module is expected, with its memory, an allocator and at least one \
+                 function exported, and no imports but those of `selvedge`.",
             ),
             Slug::InvalidInput => (
                 "invalid-input",

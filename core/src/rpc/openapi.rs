@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
 use crate::http::catalogue::{BodyKind, Conditional, Idempotency, Operation, Output, schema};
-use crate::http::content::formats;
+use crate::http::content::media_types;
 use crate::http::negotiate::{self, JSON, MSGPACK, PROBLEM_JSON, PROBLEM_MSGPACK, essence};
 use crate::http::operations::OPERATIONS;
 use crate::http::problem::{self, Slug};
@@ -93,10 +93,11 @@ fn request_body(operation: &Operation, components: &mut Components) -> Option<Js
         BodyKind::Optional(schema) => (components.request(schema), false),
         BodyKind::Document => (components.adopt("WorkflowDocument", json_of(&document_schema())), true),
         BodyKind::Draft => (json!(true), true),
+        BodyKind::Bytes(_) => (binary(), true),
     };
     let mut content = Map::new();
-    for format in formats(operation.body) {
-        content.insert(format.media_type().to_owned(), json!({ "schema": schema }));
+    for media_type in media_types(operation.body) {
+        content.insert(media_type.to_owned(), json!({ "schema": schema }));
     }
     if let Some(example) = operation.example {
         content[JSON]["example"] = serde_json::from_str(example).expect("a test reads every example");
@@ -150,8 +151,13 @@ fn content(output: &Output, components: &mut Components) -> Vec<(&'static str, J
             vec![(JSON, schema.clone()), (MSGPACK, schema)]
         }
         Output::Text(names) => names.iter().map(|name| (essence(name), text.clone())).collect(),
+        Output::Bytes(name) => vec![(*name, binary())],
         Output::Html => vec![("text/html", text)],
     }
+}
+
+fn binary() -> Json {
+    json!({ "type": "string", "format": "binary" })
 }
 
 /// Every problem that an operation can answer with, once its path and method are right.
@@ -167,7 +173,7 @@ fn problems(operation: &Operation) -> Vec<Slug> {
     if !negotiate::offers(operation).is_empty() {
         slugs.push(Slug::NotAcceptable);
     }
-    if !formats(operation.body).is_empty() {
+    if !media_types(operation.body).is_empty() {
         slugs.extend([Slug::BodyTooLarge, Slug::UnsupportedMediaType]);
     }
     if operation.idempotency == Idempotency::Keyed {

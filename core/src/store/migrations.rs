@@ -13,6 +13,7 @@ use super::database::{Batch, Cell, Database, DatabaseError, Outcome, Row, Statem
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_initial.sql"),
     include_str!("../../../migrations/0002_checkpoints.sql"),
+    include_str!("../../../migrations/0003_modules.sql"),
 ];
 
 /// The newest version that this program knows.

@@ -13,6 +13,7 @@ pub(crate) mod idempotency;
 pub(crate) mod leases;
 pub(crate) mod logs;
 pub(crate) mod migrations;
+pub(crate) mod modules;
 pub(crate) mod projection;
 pub(crate) mod run_list;
 pub(crate) mod runs;

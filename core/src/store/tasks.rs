@@ -286,12 +286,20 @@ pub(crate) fn queue(task: &Task) -> Option<&str> {
     match &task.kind {
         Kind::Worker { queue, .. } => Some(queue.as_str()),
         Kind::Http { .. } => Some(HTTP_QUEUE),
+        Kind::Wasm { .. } => Some(WASM_QUEUE),
         Kind::Value { .. } | Kind::Sleep { .. } | Kind::Signal { .. } => None,
     }
 }
 
 /// The queue of `http` tasks.
 pub(crate) const HTTP_QUEUE: &str = "@http";
+/// The queue of `wasm` tasks.
+pub(crate) const WASM_QUEUE: &str = "@wasm";
+
+/// Whether a queue is that of an executor of the host.
+pub(crate) fn is_own(queue: &str) -> bool {
+    queue.starts_with('@')
+}
 
 /// The queue and the labels in one text, which the index of ready tasks leads with.
 pub(crate) fn lane(task: &Task) -> Option<String> {

@@ -3,10 +3,12 @@
 use crate::ids::{TenantId, Version, WorkflowName};
 use crate::time::Timestamp;
 use crate::value::Payload;
+use crate::workflow::model::Workflow;
 
 use super::StoreError;
 use super::columns::Columns;
 use super::database::{Batch, Cell, Row, Statement};
+use super::modules::{self, Pins};
 
 /// One version of a workflow as stored.
 #[derive(Debug, Clone)]
@@ -16,12 +18,14 @@ pub(crate) struct WorkflowRow {
     pub(crate) version: Version,
     pub(crate) created_at: Timestamp,
     pub(crate) document: Payload,
+    pub(crate) modules: Pins,
 }
 
 macro_rules! select {
     () => {
-        "SELECT w.name, w.number, w.version, w.created_at, d.body FROM workflows w JOIN documents d ON \
-         d.tenant = w.tenant AND d.version = w.version WHERE w.tenant = ?1 "
+        "SELECT w.name, w.number, w.version, w.created_at, d.body, p.modules FROM workflows w JOIN documents d \
+         ON d.tenant = w.tenant AND d.version = w.version LEFT JOIN module_pins p ON p.tenant = w.tenant AND \
+         p.version = w.version WHERE w.tenant = ?1 "
     };
 }
 
@@ -62,6 +66,7 @@ pub(crate) fn read(row: Row) -> Result<WorkflowRow, StoreError> {
         version: Version::trusted(c.text()?),
         created_at: c.time()?,
         document: c.payload()?,
+        modules: c.json_or_null()?.unwrap_or_default(),
     })
 }
 
@@ -76,35 +81,30 @@ pub(crate) fn read_document(row: Row) -> Result<Payload, StoreError> {
     Columns::of(row, "documents").payload()
 }
 
-/// Keeps a document.
-pub(crate) fn keep_document(batch: &mut Batch, tenant: &TenantId, version: &Version, body: &str) {
+/// Keeps a document and what it is pinned to.
+pub(crate) fn keep_document(batch: &mut Batch, tenant: &TenantId, workflow: &Workflow) {
     const SQL: &str = "INSERT OR IGNORE INTO documents (tenant, version, body) VALUES (?1, ?2, ?3)";
-    batch.push(Statement::new(SQL, vec![tenant.text().into(), version.text().into(), body.into()]));
+    let (version, body) = (workflow.version.text(), &*workflow.canonical);
+    batch.push(Statement::new(SQL, vec![tenant.text().into(), version.into(), body.into()]));
+    modules::pin(batch, tenant, workflow);
 }
 
 /// Makes a version the newest of its workflow: a new row, or a row of the past moved to the front. Refused
 /// when `newest` is not the highest number any more.
-pub(crate) fn save(
-    tenant: &TenantId,
-    name: &WorkflowName,
-    version: &Version,
-    body: &str,
-    newest: i64,
-    now: Timestamp,
-) -> Batch {
+pub(crate) fn save(tenant: &TenantId, workflow: &Workflow, newest: i64, now: Timestamp) -> Batch {
     const SQL: &str = "INSERT INTO workflows (tenant, name, number, version, created_at) SELECT ?1, ?2, ?3 + 1, \
         ?4, ?5 WHERE ?3 = (SELECT coalesce(max(number), 0) FROM workflows WHERE tenant = ?1 AND name = ?2) \
         ON CONFLICT (tenant, name, version) DO UPDATE SET number = ?3 + 1, created_at = ?5";
     let mut batch = Batch::default();
     let params = vec![
         tenant.text().into(),
-        name.text().into(),
+        workflow.name.text().into(),
         Cell::Integer(newest),
-        version.text().into(),
+        workflow.version.text().into(),
         now.into(),
     ];
     batch.expect(1, Statement::new(SQL, params));
-    keep_document(&mut batch, tenant, version, body);
+    keep_document(&mut batch, tenant, workflow);
     batch
 }
 

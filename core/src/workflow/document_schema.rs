@@ -100,6 +100,22 @@ mod tests {
             ("{ worker: shell, value: 1 }", Both),
             ("{ needs: [b] }", Both),
             ("[]", Both),
+            (
+                "{ wasm: { module: price, function: price }, with: { a: '${{ input }}' }, timeout: 1s }",
+                Nobody,
+            ),
+            (
+                "{ wasm: { module: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef', function: f } }",
+                Nobody,
+            ),
+            ("{ wasm: { module: 'sha256:12', function: f } }", Both),
+            ("{ wasm: { module: ./price.wasm, function: f } }", Both),
+            ("{ wasm: { module: '..', function: f } }", ParseOnly),
+            ("{ wasm: { module: m, function: '9' } }", Both),
+            ("{ wasm: { module: m } }", Both),
+            ("{ wasm: { module: m, function: f, input: 1 } }", Both),
+            ("{ wasm: m }", Both),
+            ("{ wasm: { module: m, function: f }, labels: [a] }", Both),
             ("{ value: null }", Nobody),
             ("{ value: 1, with: 2 }", Both),
             ("{ value: 1, labels: [a] }", Both),
@@ -174,6 +190,7 @@ mod tests {
             (&["properties"][..], vocabulary::DOCUMENT),
             (&["$defs", "task", "properties"], vocabulary::TASK),
             (&["$defs", "request", "properties"], vocabulary::HTTP),
+            (&["$defs", "call", "properties"], vocabulary::WASM),
             (&["$defs", "retry", "properties"], vocabulary::RETRY),
         ] {
             let named: Vec<&str> =

@@ -54,6 +54,7 @@ pub fn dot(workflow: &Workflow) -> String {
         let shape = match task.kind {
             Kind::Worker { .. } => "box",
             Kind::Http { .. } => "component",
+            Kind::Wasm { .. } => "box3d",
             Kind::Value { .. } => "ellipse",
             Kind::Sleep { .. } => "octagon",
             Kind::Signal { .. } => "house",
@@ -76,6 +77,7 @@ pub fn mermaid(workflow: &Workflow) -> String {
         let (open, close) = match task.kind {
             Kind::Worker { .. } => ("[", "]"),
             Kind::Http { .. } => ("[[", "]]"),
+            Kind::Wasm { .. } => ("[/", "/]"),
             Kind::Value { .. } => ("(", ")"),
             Kind::Sleep { .. } => ("{{", "}}"),
             Kind::Signal { .. } => ("([", "])"),
@@ -113,6 +115,7 @@ fn detail(kind: &Kind) -> String {
             let member = |name| request.source().get(name).and_then(Value::as_str).unwrap_or_default();
             format!("{} {}", member("method"), member("url"))
         }
+        Kind::Wasm { module, function, .. } => format!("wasm {module} {function}"),
         Kind::Value { .. } => "value".to_owned(),
         Kind::Sleep { duration } => format!("sleep {}", source(duration)),
         Kind::Signal { name, .. } => format!("signal {name}"),

@@ -6,7 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{Label, QueueName, SignalName, TaskName, Version, WorkflowName};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{
+    FunctionName, Label, ModuleDigest, ModuleName, QueueName, SignalName, TaskName, Version, WorkflowName,
+};
+use crate::module::Encoding;
 use crate::time::Duration;
 use crate::value::Object;
 
@@ -31,6 +36,9 @@ pub struct TaskIx(pub u32);
 /// One version of a workflow.
 #[derive(Debug)]
 pub struct Workflow {
+    /// What the names of modules in the document mean. Parsing leaves this empty: it depends on what is stored
+    /// when the version is first saved or started, and is kept from then on.
+    pub modules: BTreeMap<ModuleName, Pin>,
     /// SHA-256 of the canonical document.
     pub version: Version,
     /// The document's `name`.
@@ -84,6 +92,15 @@ pub struct Task {
     pub on_failure: OnFailure,
 }
 
+/// What the name of a module means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The SHA-256 of the module's bytes.
+    pub digest: ModuleDigest,
+    /// How the module writes values.
+    pub encoding: Encoding,
+}
+
 /// What the failure of a task does to its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
@@ -108,6 +125,15 @@ pub enum Kind {
     Http {
         /// `{method, url, headers?, body?}`.
         request: Template,
+    },
+    /// `wasm`: leased to a host that runs modules of WebAssembly.
+    Wasm {
+        /// The module, by name or digest.
+        module: ModuleName,
+        /// The function that is called.
+        function: FunctionName,
+        /// The input; null where the document has none.
+        with: Option<Template>,
     },
     /// `value`: completes at once with what the template yields.
     Value {
@@ -202,6 +228,7 @@ impl Kind {
         match self {
             Kind::Worker { .. } => "worker",
             Kind::Http { .. } => "http",
+            Kind::Wasm { .. } => "wasm",
             Kind::Value { .. } => "value",
             Kind::Sleep { .. } => "sleep",
             Kind::Signal { .. } => "signal",
@@ -211,7 +238,7 @@ impl Kind {
     /// Whether an attempt of this kind runs outside the engine, under a lease.
     pub fn is_leased(&self) -> bool {
         match self {
-            Kind::Worker { .. } | Kind::Http { .. } => true,
+            Kind::Worker { .. } | Kind::Http { .. } | Kind::Wasm { .. } => true,
             Kind::Value { .. } | Kind::Sleep { .. } | Kind::Signal { .. } => false,
         }
     }

@@ -88,6 +88,7 @@ fn read(document: &Value, faults: &mut Faults) -> Option<Workflow> {
     let drafts = drafts(&mut fields);
     let tasks = link(drafts, &mentions, faults)?;
     Some(Workflow {
+        modules: BTreeMap::new(),
         version: version(&canonical),
         name: name?,
         description: description.map(str::to_owned),

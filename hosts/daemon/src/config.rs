@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use selvedge::http::base_path;
 use selvedge::time::Duration;
 use selvedge_libsql::{Place, Token};
 use toml::de::{DeTable, DeValue};
@@ -142,7 +143,7 @@ impl Settings {
             database: self.get("database", &mut faults, value::database),
             database_token: self.get(TOKEN, &mut faults, value::token),
             workflows: self.get("workflows", &mut faults, value::optional_path),
-            base_path: self.get("base_path", &mut faults, value::base_path),
+            base_path: self.get("base_path", &mut faults, base_path::read),
             log: self.get("log", &mut faults, value::log_format),
             log_level: self.get("log_level", &mut faults, value::log_level),
             access: self.get("unauthenticated", &mut faults, value::access),

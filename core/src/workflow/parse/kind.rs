@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use http::{HeaderName, HeaderValue, Uri};
 
+use crate::ids::{FunctionName, ModuleName};
 use crate::time::Duration;
 use crate::value::{Pointer, Value};
 
@@ -16,14 +17,14 @@ use super::vocabulary::{self, KINDS, KINDS_LATER};
 
 /// The fields that mean something to some kinds only; elsewhere they would be ignored, which no field is.
 const ONLY_FOR: [(&str, &[&str]); 9] = [
-    ("with", &["worker"]),
+    ("with", &["worker", "wasm"]),
     ("labels", &["worker", "http"]),
-    ("retry", &["worker", "http"]),
-    ("queue_timeout", &["worker", "http"]),
-    ("grace", &["worker", "http"]),
-    ("priority", &["worker", "http"]),
-    ("timeout", &["worker", "http", "signal"]),
-    ("total_timeout", &["worker", "http", "sleep", "signal"]),
+    ("retry", &["worker", "http", "wasm"]),
+    ("queue_timeout", &["worker", "http", "wasm"]),
+    ("grace", &["worker", "http", "wasm"]),
+    ("priority", &["worker", "http", "wasm"]),
+    ("timeout", &["worker", "http", "wasm", "signal"]),
+    ("total_timeout", &["worker", "http", "wasm", "sleep", "signal"]),
     ("on_timeout", &["signal"]),
 ];
 /// What `http.method` may be.
@@ -37,7 +38,12 @@ pub(super) fn kind<'v>(fields: &mut Fields<'v, '_>, mentions: &mut Vec<Mention<'
     let on_timeout = fields.choice("on_timeout", &ON_TIMEOUT).unwrap_or(OnTimeout::Fail);
     let with = mention::template(fields, "with", mentions);
     let queue = fields.parsed("worker", "the name of a queue such as shell");
-    let worker = queue.map(|queue| Kind::Worker { queue, with });
+    let wasm = wasm(fields);
+    let (worker, wasm) = match (queue, wasm) {
+        (Some(queue), _) => (Some(Kind::Worker { queue, with }), None),
+        (None, Some((module, function))) => (None, Some(Kind::Wasm { module, function, with })),
+        (None, None) => (None, None),
+    };
     let http = http(fields, mentions).map(|request| Kind::Http { request });
     let value = mention::template(fields, "value", mentions).map(|value| Kind::Value { value });
     let sleep = sleep(fields, mentions).map(|duration| Kind::Sleep { duration });
@@ -53,7 +59,7 @@ pub(super) fn kind<'v>(fields: &mut Fields<'v, '_>, mentions: &mut Vec<Mention<'
         }
         [word] => {
             refuse_others(word, fields);
-            worker.or(http).or(value).or(sleep).or(signal)
+            worker.or(http).or(wasm).or(value).or(sleep).or(signal)
         }
         _ => {
             let message = format!("a task has one kind, found `{}`", present.join("` and `"));
@@ -112,6 +118,34 @@ fn http<'v>(fields: &mut Fields<'v, '_>, mentions: &mut Vec<Mention<'v>>) -> Opt
     let template = Template::compile(&Value::Object(members), &at, fields.faults.list());
     mentions.push(Mention::new(at, value, template.names()));
     Some(template)
+}
+
+/// The module and its function.
+fn wasm(fields: &mut Fields) -> Option<(ModuleName, FunctionName)> {
+    let value = fields.get("wasm")?;
+    let expected = "an object such as {module: price, function: price}";
+    let mut call = Fields::open(value, fields.place("wasm"), expected, fields.faults)?;
+    call.only(vocabulary::WASM, &[]);
+    for name in vocabulary::WASM {
+        if !call.has(name) {
+            let message = format!("`{name}` is missing: a wasm task needs one");
+            call.faults.add(call.at.clone(), message);
+        }
+    }
+    let function = call.parsed("function", "the name of a function such as price");
+    let module = match call.text("module", "a module's name or its digest, sha256:<hexadecimal>")? {
+        path if path.contains('/') => {
+            let message = format!(
+                "expected the name of an uploaded module or its digest, found the path {:?}: a file beside the \
+                 document is uploaded by `selvedge run` and by `selvedge serve --workflows`",
+                quote(path)
+            );
+            call.fault("module", message);
+            None
+        }
+        _ => call.parsed("module", "a module's name"),
+    };
+    Some((module?, function?))
 }
 
 fn url(request: &mut Fields) {

@@ -55,6 +55,6 @@ mod tests {
         for limit in Limit::ALL {
             assert_eq!(Limit::crossed_by(&limit.message(limit.max() + 1)), Some(limit));
         }
-        assert_eq!(Limit::crossed_by("a task needs one of worker, http, value, sleep, signal"), None);
+        assert_eq!(Limit::crossed_by("a task needs one of worker, http, wasm, value, sleep, signal"), None);
     }
 }

@@ -189,11 +189,34 @@ fn fields_are_checked_by_type() {
 #[test]
 fn a_task_has_one_kind_and_its_fields() {
     check_tasks(&[
-        ("a: {}", &[("/tasks/a", "a task needs one of worker, http, value, sleep, signal")]),
+        ("a: {}", &[("/tasks/a", "a task needs one of worker, http, wasm, value, sleep, signal")]),
         ("a: { value: 1, sleep: 1s }", &[("/tasks/a", "a task has one kind, found `value` and `sleep`")]),
+        ("a: { wasm: { module: m } }", &[("/tasks/a/wasm", "`function` is missing")]),
         (
-            "a: { wasm: { module: m } }",
-            &[("/tasks/a/wasm", "`wasm` is not supported by this version of selvedge")],
+            "a: { wasm: price, labels: [a] }",
+            &[
+                ("/tasks/a/labels", "`labels` is for tasks of kind worker, http; this one is `wasm`"),
+                ("/tasks/a/wasm", "expected an object such as {module: price, function: price}"),
+            ],
+        ),
+        (
+            "a: { wasm: { module: ./price.wasm, function: 9, modul: x } }",
+            &[
+                ("/tasks/a/wasm/function", "expected the name of a function such as price"),
+                ("/tasks/a/wasm/modul", "unknown field `modul`, did you mean `module`?"),
+                ("/tasks/a/wasm/module", "found the path \"./price.wasm\""),
+            ],
+        ),
+        (
+            "a: { wasm: { module: 'sha256:12', function: 'a b' } }",
+            &[
+                ("/tasks/a/wasm/function", "a function name must match"),
+                ("/tasks/a/wasm/module", "a module must match"),
+            ],
+        ),
+        (
+            "a: { wasm: { module: '${{ input.m }}', function: f } }",
+            &[("/tasks/a/wasm/module", "`module` takes no expressions")],
         ),
         ("a: { workflow: billing, with: { a: 1 } }", &[("/tasks/a/workflow", "`workflow` is not supported")]),
         ("a: { worker: a b }", &[("/tasks/a/worker", "a queue name must match")]),
@@ -208,17 +231,17 @@ fn a_task_has_one_kind_and_its_fields() {
         (
             "a: { value: 1, with: 2, labels: [a], retry: {}, timeout: 1s, total_timeout: 1s, queue_timeout: 1s, grace: 1s, priority: 1 }",
             &[
-                ("/tasks/a/grace", "`grace` is for tasks of kind worker, http; this one is `value`"),
+                ("/tasks/a/grace", "`grace` is for tasks of kind worker, http, wasm; this one is `value`"),
                 ("/tasks/a/labels", "`labels` is for tasks of kind worker, http"),
-                ("/tasks/a/priority", "`priority` is for tasks of kind worker, http"),
-                ("/tasks/a/queue_timeout", "`queue_timeout` is for tasks of kind worker, http"),
-                ("/tasks/a/retry", "`retry` is for tasks of kind worker, http"),
-                ("/tasks/a/timeout", "`timeout` is for tasks of kind worker, http, signal"),
+                ("/tasks/a/priority", "`priority` is for tasks of kind worker, http, wasm"),
+                ("/tasks/a/queue_timeout", "`queue_timeout` is for tasks of kind worker, http, wasm"),
+                ("/tasks/a/retry", "`retry` is for tasks of kind worker, http, wasm"),
+                ("/tasks/a/timeout", "`timeout` is for tasks of kind worker, http, wasm, signal"),
                 (
                     "/tasks/a/total_timeout",
-                    "`total_timeout` is for tasks of kind worker, http, sleep, signal",
+                    "`total_timeout` is for tasks of kind worker, http, wasm, sleep, signal",
                 ),
-                ("/tasks/a/with", "`with` is for tasks of kind worker"),
+                ("/tasks/a/with", "`with` is for tasks of kind worker, wasm"),
             ],
         ),
         (

@@ -28,19 +28,6 @@ pub(super) fn optional_path(text: &str) -> Result<Option<PathBuf>, String> {
     Ok((!text.is_empty()).then(|| Path::new(text).to_owned()))
 }
 
-pub(super) fn base_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
-    let is_segment = |segment: &str| {
-        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-        !segment.is_empty() && !matches!(segment, "." | "..") && segment.bytes().all(is_plain)
-    };
-    match path.strip_prefix('/') {
-        None if path.is_empty() => Ok(String::new()),
-        Some(segments) if segments.split('/').all(is_segment) => Ok(path.to_owned()),
-        _ => Err(format!("expected a path such as /selvedge, of letters, digits and -._~, found {text:?}")),
-    }
-}
-
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "text" => Ok(LogFormat::Text),

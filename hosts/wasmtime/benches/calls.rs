@@ -1,0 +1,2 @@
+//! How fast modules are called, beside a native closure.
+fn main() {}
