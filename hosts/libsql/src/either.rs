@@ -71,7 +71,9 @@ impl Libsql {
         Ok(match place {
             Place::Memory => Libsql::Local(Local::memory()?),
             Place::File(path) => Libsql::Local(Local::open(path, local::Options::default())?),
-            Place::Server(address) => Libsql::Remote(Remote::open(address.clone(), token, options).await?),
+            Place::Server(address) => {
+                Libsql::Remote(Remote::open_with(address.clone(), token, options).await?)
+            }
         })
     }
 

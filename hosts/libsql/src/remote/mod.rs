@@ -91,7 +91,16 @@ impl Remote {
     /// It is asked once: an unreachable server is an error at once.
     ///
     /// To be called within a tokio runtime, in which the task that writes then lives.
-    pub async fn open(address: Address, token: Option<Token>, options: Options) -> Result<Remote, OpenError> {
+    pub async fn open(address: Address, token: Option<Token>) -> Result<Remote, OpenError> {
+        Self::open_with(address, token, Options::default()).await
+    }
+
+    /// The same with options.
+    pub async fn open_with(
+        address: Address,
+        token: Option<Token>,
+        options: Options,
+    ) -> Result<Remote, OpenError> {
         let wire = Wire::new(address.clone(), token).map_err(|lost| OpenError(lost.describe(&address)))?;
         let wire = Arc::new(wire);
         let (calls, line) = mpsc::unbounded_channel();

@@ -33,10 +33,9 @@ pub(super) struct Wire {
 impl Wire {
     /// Prepares connections, without making one. The error says why there can be none.
     pub(super) fn new(address: Address, token: Option<Token>) -> Result<Self, Lost> {
-        // An error says that the process has its cryptography already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        selvedge_tokio::install_tls();
         let mut client = reqwest::Client::builder()
-            .user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")))
+            .user_agent(selvedge_tokio::USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)

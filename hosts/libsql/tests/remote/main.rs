@@ -9,7 +9,6 @@ mod streams;
 mod suite;
 
 use selvedge::store::database::{Batch, DatabaseError, Outcome};
-use selvedge_libsql::remote::Options;
 use selvedge_libsql::{Remote, Token};
 use selvedge_test_sqld::Sqld;
 
@@ -21,9 +20,7 @@ driver_suite!(server, {
 });
 
 async fn open(url: &str, token: Option<Token>) -> Remote {
-    Remote::open(url.parse().expect("an address"), token, Options::default())
-        .await
-        .expect("the database opens")
+    Remote::open(url.parse().expect("an address"), token).await.expect("the database opens")
 }
 
 /// Two rows that are there both or not at all.

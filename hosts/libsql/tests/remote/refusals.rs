@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
-use selvedge_libsql::remote::Options;
 use selvedge_libsql::{Remote, Token};
 use selvedge_test_sqld::Sqld;
 
@@ -13,9 +12,7 @@ use super::{number, open};
 
 async fn refusal(url: &str, token: Option<&str>) -> String {
     let token = token.map(|token| token.parse::<Token>().expect("a token"));
-    let fault = Remote::open(url.parse().expect("an address"), token, Options::default())
-        .await
-        .expect_err("it does not open");
+    let fault = Remote::open(url.parse().expect("an address"), token).await.expect_err("it does not open");
     assert!(fault.to_string().contains(url), "{fault} does not name {url}");
     fault.to_string()
 }

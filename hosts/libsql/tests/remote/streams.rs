@@ -24,7 +24,7 @@ async fn writes_go_on_with_their_stream() {
     assert_eq!(seen(&open(&sqld.url(), None).await).await, (3, 0));
     let other = Sqld::start();
     let address = other.url().parse().expect("an address");
-    let alone = Remote::open(address, None, Options { streams_kept: 0 }).await.expect("it opens");
+    let alone = Remote::open_with(address, None, Options { streams_kept: 0 }).await.expect("it opens");
     assert_eq!(seen(&alone).await, (0, 0));
 }
 
