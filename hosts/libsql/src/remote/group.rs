@@ -58,6 +58,15 @@ impl<'a> Group<'a> {
         Group { program, begin, commit, batches }
     }
 
+    /// Whether the transaction was not begun because another one was under way. sqld says so at once, without
+    /// waiting, while it folds its log into the file.
+    pub(super) fn met_a_lock(&self, results: &Results) -> bool {
+        match results.of(self.begin) {
+            Fate::Failed(fault) => matches!(fault.code.as_str(), "SQLITE_BUSY" | "SQLITE_LOCKED"),
+            Fate::Ok | Fate::Skipped => false,
+        }
+    }
+
     /// What the server's answer says of each batch, in order.
     pub(super) fn verdicts(&self, results: &Results) -> Vec<Verdict> {
         let all = |error: DatabaseError| self.batches.iter().map(|_| Err(error.clone())).collect();

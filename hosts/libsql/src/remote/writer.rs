@@ -16,10 +16,12 @@
 //! the batches goes by itself, so that one wrong statement harms nobody else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_channel::oneshot;
 use selvedge::store::database::{Batch, Cell, DatabaseError, Outcome, Statement};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep};
 
 use super::ask::Again;
 use super::failure::{Lost, Quoted};
@@ -41,6 +43,13 @@ const GROUP_STATEMENTS_MAX: usize = 4_096;
 /// Bytes of SQL and parameters after which a group is closed: what a request body roughly has. A single batch
 /// may have more.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a group waits for a lock of the server's, as on a file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause before the server is asked again whether the lock is free: the first, and the longest.
+const BUSY_PAUSE_MIN: Duration = Duration::from_millis(5);
+const BUSY_PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// One call of `write`.
 pub(super) struct Call {
@@ -129,12 +138,27 @@ impl Writer {
         Ok(verdicts)
     }
 
+    /// Runs a group, and again while the server cannot begin it: nothing was done then.
+    async fn past_locks(&self, group: &Group<'_>) -> Result<Answer, Lost> {
+        let end = Instant::now() + BUSY_TIMEOUT;
+        let mut pause = BUSY_PAUSE_MIN;
+        loop {
+            let answer = self.wire.run(&self.streams, &group.program, Again::Never).await?;
+            match &answer {
+                Answer::Ran(results) if group.met_a_lock(results) && Instant::now() < end => {}
+                Answer::Ran(_) | Answer::Refused(_) => return Ok(answer),
+            }
+            sleep(pause).await;
+            pause = (2 * pause).min(BUSY_PAUSE_MAX);
+        }
+    }
+
     async fn ask(&self, batches: &[&Batch]) -> Result<Vec<Verdict>, Whole> {
         let (wire, group) = (&self.wire, Group::new(batches));
         add(&wire.counters.groups, 1);
         add(&wire.counters.statements, batches.iter().map(|batch| batch.writes.len()).sum());
         let lost = |lost: Lost| Whole::Lost(lost.of_write(wire.address()));
-        let answer = wire.run(&self.streams, &group.program, Again::Never).await;
+        let answer = self.past_locks(&group).await;
         if batches.iter().flat_map(|batch| &batch.writes).any(|(write, _)| kind(&write.sql) == Kind::Defines)
         {
             self.reads.streams.renew();

@@ -110,12 +110,18 @@ async fn pass(client: TcpStream, server: SocketAddr, rule: Arc<watch::Sender<Ans
 /// A server that gives every request this answer, in which `{authorization}` stands for the header of that
 /// name. It returns its address.
 pub(crate) async fn always(answer: &str) -> String {
+    in_turn(&[answer.to_owned()]).await
+}
+
+/// A server that gives these answers in turn, and the last one for ever.
+pub(crate) async fn in_turn(answers: &[String]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
     let address = listener.local_addr().expect("bound");
-    let answer = answer.to_owned();
+    let answers = answers.to_vec();
     tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let answer = answer.clone();
+        for turn in 0.. {
+            let Ok((mut client, _)) = listener.accept().await else { return };
+            let answer = answers[turn.min(answers.len() - 1)].clone();
             tokio::spawn(async move {
                 let request = read_request(&mut client).await;
                 let line = request.lines().find_map(|line| line.strip_prefix("authorization: "));
