@@ -15,7 +15,7 @@
 //! cases:
 //!   - name: a run completes when its last task does
 //!     prose: why this must hold, and what it guards against
-//!     except: { tcp: why the case cannot run on that host }     # optional
+//!     needs: compression                                        # optional, what no step shows
 //!     base_path: /x                                             # optional
 //!     steps:
 //!       - { request: POST runs, body: { id: r1, document: { $use: one } }, status: 201 }
@@ -30,7 +30,7 @@
 //!
 //! - `request: METHOD path?query`, below `/api/v1/` unless the path begins with a slash, with
 //!   `headers` (an empty value leaves out what would be implied), and one of `body` (a value, sent as JSON and
-//!   in a second pass as MessagePack; `{$binary: …}` is binary), `raw` (a text as it is) and `raw_bytes`.
+//!   in other columns as MessagePack; `{$binary: …}` is binary), `raw` (a text as it is) and `raw_bytes`.
 //!   `format: json` or `msgpack` insists on a format. What must come back: `status` (200 unless said),
 //!   `problem` (the slug), `answer` (a pattern of the body), `answer_headers` (patterns),
 //!   `capture: {name: /json/pointer}` or `{name: header etag}` for later steps.
@@ -49,9 +49,8 @@
 //! `{$matches: regex}`, `{$length: n}`, `{$at_least: n}`, `{$at_most: n}`, `{$not: pattern}`,
 //! `{$each: pattern}`, `{$contains: [patterns]}`, `{$unordered: [patterns]}`.
 //!
-//! The columns of the table: `in_process` and `msgpack` are function calls with values in JSON and in
-//! MessagePack; `tcp` and `http2` go through the daemon's listener, by HTTP/1.1 in JSON and by HTTP/2 in
-//! MessagePack.
+//! The columns of the table are the hosts, see `Column`. What a host lacks it says once, in `Column::lacks`;
+//! cases that need it are left out there, which the table shows by a letter with the reason below.
 //!
 //! What no case needs to say: every answer has a request id, every problem the shape of RFC 9457 with the
 //! title and status of its type, every list its `next_cursor`, every 201 its `Location`, and every GET says
@@ -67,53 +66,91 @@ use std::thread;
 
 use http::Version;
 use selvedge::Settings;
-use selvedge_tests::VirtualPlatform;
+use selvedge_libsql::Local;
+use selvedge_puppet::{Ground, VirtualPlatform};
 use selvedge_tests::case::{self, Case, Format};
 use selvedge_tests::coverage::{Catalogue, Coverage};
-use selvedge_tests::host::{Ground, InProcess};
+use selvedge_tests::host::InProcess;
+use selvedge_tests::need::Need;
 use selvedge_tests::player::Player;
 use selvedge_tests::tcp::Tcp;
 
 /// How many cases are played at once.
 const THREADS: usize = 4;
 
-/// The ways in which cases are played, each a column of the table.
+/// The hosts on which cases are played, each a column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// Function calls, values as JSON.
-    Json,
-    /// Function calls, values as MessagePack.
+enum Column {
+    /// Function calls, values as JSON, the database in memory.
+    InProcess,
+    /// The same, values as MessagePack, as one of several servers on the database.
     MessagePack,
-    /// The daemon's listener, HTTP/1.1, values as JSON.
-    Tcp,
-    /// The daemon's listener, HTTP/2, values as MessagePack.
-    Http2,
+    /// The daemon's listener by HTTP/1.1, values as JSON, the database a file.
+    DaemonFile,
+    /// The daemon's listener by HTTP/2, values as MessagePack, the database in memory.
+    DaemonHttp2,
 }
 
-impl Pass {
-    const ALL: [Pass; 4] = [Pass::Json, Pass::MessagePack, Pass::Tcp, Pass::Http2];
+impl Column {
+    const ALL: [Column; 4] =
+        [Column::InProcess, Column::MessagePack, Column::DaemonFile, Column::DaemonHttp2];
 
     fn name(self) -> &'static str {
         match self {
-            Pass::Json => "in_process",
-            Pass::MessagePack => "msgpack",
-            Pass::Tcp => "tcp",
-            Pass::Http2 => "http2",
+            Column::InProcess => "in_process",
+            Column::MessagePack => "msgpack",
+            Column::DaemonFile => "daemon_file",
+            Column::DaemonHttp2 => "daemon_http2",
         }
     }
 
     fn format(self) -> Format {
         match self {
-            Pass::Json | Pass::Tcp => Format::Json,
-            Pass::MessagePack | Pass::Http2 => Format::MessagePack,
+            Column::InProcess | Column::DaemonFile => Format::Json,
+            Column::MessagePack | Column::DaemonHttp2 => Format::MessagePack,
+        }
+    }
+
+    /// Why cases with this need cannot be played here.
+    fn lacks(self, need: Need) -> Option<&'static str> {
+        match (self, need) {
+            (Column::InProcess | Column::MessagePack, Need::Compression) => {
+                Some("a function call has nothing to gain from compression, so this host offers none")
+            }
+            (Column::InProcess | Column::MessagePack | Column::DaemonFile | Column::DaemonHttp2, _) => None,
+        }
+    }
+
+    /// Plays a case on a server of its own.
+    async fn play(self, case: &Case, catalogue: &Catalogue, coverage: &mut Coverage) -> Result<(), String> {
+        let shared = self == Column::MessagePack;
+        let settings = Settings { base_path: case.base_path.clone(), shared, ..Settings::default() };
+        let format = self.format();
+        match self {
+            Column::InProcess | Column::MessagePack => {
+                let host = InProcess(Ground::new(memory(), settings, VirtualPlatform::new(1)).await);
+                Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+            }
+            Column::DaemonFile => {
+                let directory = tempfile::tempdir().expect("a temporary directory can be made");
+                let file = directory.path().join("selvedge.db");
+                let database = Local::open(&file, Default::default()).expect("a new file opens");
+                let host = Tcp::new(database, settings, Version::HTTP_11).await;
+                Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+            }
+            Column::DaemonHttp2 => {
+                let host = Tcp::new(memory(), settings, Version::HTTP_2).await;
+                Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+            }
         }
     }
 }
 
-/// What became of a case in one pass.
+/// What became of a case in one column.
 enum Outcome {
     Passed,
-    Excepted,
+    /// The host lacks what the case needs.
+    LeftOut(Need),
     Failed(String),
 }
 
@@ -154,7 +191,7 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Plays each case in each pass; the outcomes of case `i` are at `i`.
+/// Plays each case in each column; the outcomes of case `i` are at `i`.
 fn play_all(cases: &[&Case]) -> (Vec<Vec<Outcome>>, Coverage) {
     let (next, coverage) = (AtomicUsize::new(0), Mutex::new(Coverage::default()));
     let outcomes: Vec<Mutex<Vec<Outcome>>> = cases.iter().map(|_| Mutex::default()).collect();
@@ -165,7 +202,7 @@ fn play_all(cases: &[&Case]) -> (Vec<Vec<Outcome>>, Coverage) {
                 let mut seen = Coverage::default();
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let played: Vec<Outcome> =
-                        Pass::ALL.iter().map(|pass| play(case, *pass, &catalogue, &mut seen)).collect();
+                        Column::ALL.iter().map(|column| play(case, *column, &catalogue, &mut seen)).collect();
                     let index = cases.iter().position(|other| std::ptr::eq(*other, *case));
                     let index = index.expect("the case is one of them");
                     *outcomes[index].lock().expect("no player panics while it holds this") = played;
@@ -178,49 +215,38 @@ fn play_all(cases: &[&Case]) -> (Vec<Vec<Outcome>>, Coverage) {
     (outcomes.collect(), coverage.into_inner().expect("every thread has ended"))
 }
 
-fn play(case: &Case, pass: Pass, catalogue: &Catalogue, coverage: &mut Coverage) -> Outcome {
-    if case.except.contains_key(pass.name()) {
-        return Outcome::Excepted;
+fn play(case: &Case, column: Column, catalogue: &Catalogue, coverage: &mut Coverage) -> Outcome {
+    if let Some(need) = case.needs.iter().find(|need| column.lacks(**need).is_some()) {
+        return Outcome::LeftOut(*need);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime of one thread");
-    let settings = Settings { base_path: case.base_path.clone(), ..Settings::default() };
     let played = catch_unwind(AssertUnwindSafe(|| {
-        tokio::task::LocalSet::new().block_on(&runtime, async {
-            let format = pass.format();
-            match pass {
-                Pass::Json | Pass::MessagePack => {
-                    let host = InProcess(Ground::new(settings, VirtualPlatform::new(1)).await);
-                    Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
-                }
-                Pass::Tcp | Pass::Http2 => {
-                    let version = if pass == Pass::Tcp { Version::HTTP_11 } else { Version::HTTP_2 };
-                    let host = Tcp::new(settings, version).await;
-                    Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
-                }
-            }
-        })
+        tokio::task::LocalSet::new().block_on(&runtime, column.play(case, catalogue, coverage))
     }));
-    let played = played.unwrap_or_else(|_| Err("it panicked, as said above".to_owned()));
-    match played {
+    match played.unwrap_or_else(|_| Err("it panicked, as said above".to_owned())) {
         Ok(()) => Outcome::Passed,
         Err(fault) => Outcome::Failed(fault),
     }
 }
 
+fn memory() -> Local {
+    Local::memory().expect("a database in memory opens")
+}
+
 /// Prints the table and what went wrong; says how much did.
 fn report(cases: &[&Case], outcomes: &[Vec<Outcome>]) -> usize {
-    let columns: Vec<&str> = Pass::ALL.iter().map(|pass| pass.name()).collect();
+    let columns: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
     say(&columns.join("  "));
-    let mut failed = 0;
+    let (mut failed, mut reasons) = (0, Vec::new());
     for (case, outcomes) in cases.iter().zip(outcomes) {
-        let cells = outcomes.iter().zip(&columns).map(|(outcome, column)| {
+        let cells = outcomes.iter().zip(Column::ALL).map(|(outcome, column)| {
             let word = match outcome {
-                Outcome::Passed => "ok",
-                Outcome::Excepted => "-",
-                Outcome::Failed(_) => "FAILED",
+                Outcome::Passed => "ok".to_owned(),
+                Outcome::LeftOut(need) => letter(column, *need, &mut reasons),
+                Outcome::Failed(_) => "FAILED".to_owned(),
             };
-            format!("{word:width$}", width = column.len())
+            format!("{word:width$}", width = column.name().len())
         });
         let cells: Vec<String> = cells.collect();
         say(&format!("{}  {}/{}", cells.join("  "), case.group, case.name));
@@ -231,6 +257,20 @@ fn report(cases: &[&Case], outcomes: &[Vec<Outcome>]) -> usize {
             }
         }
     }
-    say(&format!("{} cases, {failed} failures", cases.len()));
+    for (letter, reason) in ('a'..).zip(&reasons) {
+        say(&format!("({letter}) left out: {reason}"));
+    }
+    say(&format!("{} cases on {} hosts, {failed} failures", cases.len(), columns.len()));
     failed
+}
+
+/// The sign of a case that is left out: a letter for each reason.
+fn letter(column: Column, need: Need, reasons: &mut Vec<&'static str>) -> String {
+    let reason = column.lacks(need).expect("the case was left out for it");
+    let index = reasons.iter().position(|known| *known == reason).unwrap_or_else(|| {
+        reasons.push(reason);
+        reasons.len() - 1
+    });
+    let letter = ('a'..='z').nth(index).expect("there are few reasons");
+    format!("({letter})")
 }

@@ -14,12 +14,12 @@ use selvedge::time::{Duration, Timestamp};
 use selvedge::value::Value;
 use selvedge::{App, Budget, Settings};
 use selvedge_libsql::Local;
+use selvedge_puppet::START;
 use selvedge_tests::VirtualPlatform;
 use selvedge_tests::flaky::{Fate, Flaky};
 use selvedge_tests::people::{Fact, Reply, Request, Street};
 use selvedge_tests::replay::{assert_replays, cell};
 use selvedge_tests::scheduler::{Dice, Task};
-use selvedge_tests::world::START;
 
 /// How many seeds are played.
 const SEEDS: u64 = 120;

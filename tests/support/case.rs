@@ -1,12 +1,14 @@
 //! Conformance cases as they stand in their files. The format is described in `tests/conformance.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use selvedge::time::Duration;
 use selvedge::value::{Object, Value};
 
-use crate::faulty::Mode;
+use selvedge_puppet::faulty::Mode;
+
+use crate::need::Need;
 
 /// One case: a server of its own, and steps on it.
 #[derive(Debug)]
@@ -17,8 +19,8 @@ pub struct Case {
     pub name: String,
     /// Why, and what it guards against.
     pub prose: String,
-    /// Hosts on which it cannot run, with the reason.
-    pub except: BTreeMap<String, String>,
+    /// What it asks of the host.
+    pub needs: BTreeSet<Need>,
     /// The path under which the server is mounted.
     pub base_path: String,
     /// What is done, in order.
@@ -138,7 +140,12 @@ fn read_case(group: &str, fixtures: &Object, value: &Value) -> Result<Case, Stri
     let name = fields.text("name")?.ok_or("a case needs a name")?;
     let within = |error: String| format!("case {name:?}: {error}");
     let prose = fields.text("prose")?.unwrap_or_default();
-    let except = fields.texts("except").map_err(within)?.into_iter().collect();
+    let named = match fields.text("needs").map_err(within)? {
+        None => None,
+        Some(word) => {
+            Some(Need::of_word(&word).ok_or_else(|| within(format!("needs: nothing is called {word:?}")))?)
+        }
+    };
     let base_path = fields.text("base_path")?.unwrap_or_default();
     let mut steps = Vec::new();
     for (index, step) in fields.list("steps").map_err(within)?.iter().enumerate() {
@@ -146,7 +153,9 @@ fn read_case(group: &str, fixtures: &Object, value: &Value) -> Result<Case, Stri
         steps.push(read_step(&step).map_err(|error| within(format!("step {}: {error}", index + 1)))?);
     }
     fields.end().map_err(within)?;
-    Ok(Case { group: group.to_owned(), name: name.clone(), prose, except, base_path, steps })
+    let mut needs = Need::of_steps(&steps);
+    needs.extend(named);
+    Ok(Case { group: group.to_owned(), name: name.clone(), prose, needs, base_path, steps })
 }
 
 /// Puts fixtures in the place of `{$use: name}`; members beside `$use` replace those of the fixture.

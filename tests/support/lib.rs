@@ -3,9 +3,9 @@
 
 pub mod case;
 pub mod coverage;
-pub mod faulty;
 pub mod flaky;
 pub mod host;
+pub mod need;
 pub mod pattern;
 pub mod people;
 pub mod player;
@@ -15,4 +15,5 @@ pub mod scheduler;
 pub mod tcp;
 pub mod world;
 
-pub use world::{VirtualPlatform, World};
+pub use selvedge_puppet::VirtualPlatform;
+pub use world::World;

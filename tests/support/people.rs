@@ -13,7 +13,7 @@ use selvedge::value::Value;
 use tokio::sync::oneshot;
 
 use crate::scheduler::Dice;
-use crate::world::VirtualPlatform;
+use selvedge_puppet::VirtualPlatform;
 
 /// What an answer promised: the cell that a statement must yield.
 #[derive(Debug, Clone)]

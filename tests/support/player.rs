@@ -115,8 +115,7 @@ impl<'a, H: Host + 'static> Player<'a, H> {
             }
             Act::Advance(duration) => self.host.advance(*duration).await,
             Act::Database(mode) => {
-                self.host.ground().switch.set(*mode);
-                self.host.drive().await;
+                self.host.set_database(*mode).await;
             }
         }
         Ok(())
@@ -125,10 +124,10 @@ impl<'a, H: Host + 'static> Player<'a, H> {
     /// Sends a request and goes on once it waits for something.
     async fn begin(&mut self, name: &str, ask: &Ask) -> Result<(), String> {
         let (sent, request) = self.build(ask, self.format)?;
-        let before = self.host.ground().waits_begun();
+        let before = self.host.waits_begun().await;
         let host = self.host.clone();
         let handle = tokio::task::spawn_local(async move { host.send(request).await });
-        while self.host.ground().waits_begun() == before && !handle.is_finished() {
+        while self.host.waits_begun().await == before && !handle.is_finished() {
             tokio::task::yield_now().await;
         }
         if handle.is_finished() {

@@ -11,21 +11,31 @@ use http::{Request, Response, Uri, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use selvedge::Settings;
 use selvedge::http::body::Body;
+use selvedge::platform::{Encoding, Platform};
+use selvedge::time::Duration;
+use selvedge::{App, Settings};
 use selvedge_daemon::listener::{self, Handler, Upload};
 use selvedge_daemon::stop::{self, Stopper};
+use selvedge_puppet::faulty::{Faulty, Mode};
+use selvedge_puppet::{Codings, Ground, VirtualPlatform};
+use selvedge_tokio::TokioPlatform;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::host::{Ground, Host, Server};
-use crate::world::VirtualPlatform;
+use crate::host::{Host, Storage};
 
 /// As many connections as a case may have at once, and more.
 const CONNECTIONS_MAX: usize = 100;
 
+/// The daemon's content codings.
+const CODINGS: Codings = Codings {
+    offered: &[Encoding::Zstd, Encoding::Brotli, Encoding::Gzip],
+    encode: |encoding, body| TokioPlatform::default().encode(encoding, body),
+};
+
 /// Requests come over TCP, each on a connection of its own.
 pub struct Tcp {
-    ground: Ground,
+    ground: Ground<Storage>,
     api: Arc<Api>,
     address: SocketAddr,
     version: Version,
@@ -35,7 +45,7 @@ pub struct Tcp {
 
 /// The handler behind the listener.
 struct Api {
-    server: Arc<Server>,
+    server: Arc<App<Faulty<Storage>, VirtualPlatform>>,
     under_way: Arc<UnderWay>,
 }
 
@@ -49,9 +59,10 @@ struct UnderWay {
 struct Mark(Arc<UnderWay>);
 
 impl Tcp {
-    /// A server that listens on a port of its own and is asked by this version of HTTP.
-    pub async fn new(settings: Settings, version: Version) -> Self {
-        let ground = Ground::new(settings, VirtualPlatform::compressing(1)).await;
+    /// A server on this empty database, that listens on a port of its own and is asked by this version of
+    /// HTTP.
+    pub async fn new(database: Storage, settings: Settings, version: Version) -> Self {
+        let ground = Ground::new(database, settings, VirtualPlatform::compressing(1, CODINGS)).await;
         let api = Arc::new(Api { server: ground.server.clone(), under_way: Arc::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
         let address = listener.local_addr().expect("it is bound");
@@ -85,8 +96,20 @@ impl Host for Tcp {
         Response::from_parts(parts, body)
     }
 
-    fn ground(&self) -> &Ground {
-        &self.ground
+    async fn drive(&self) {
+        self.ground.drive().await;
+    }
+
+    async fn advance(&self, duration: Duration) {
+        self.ground.advance(duration).await;
+    }
+
+    async fn set_database(&self, mode: Mode) {
+        self.ground.set_database(mode).await;
+    }
+
+    async fn waits_begun(&self) -> usize {
+        self.ground.waits_begun()
     }
 
     async fn notices(&self, under_way: usize) {

@@ -1,6 +1,6 @@
 //! Claims: a worker asks on its queues and gets leases, at once or as soon as there is something.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -13,18 +13,22 @@ use crate::http::call::Call;
 use crate::http::problem::{FieldError, Problem, Slug};
 use crate::ids::{Label, LeaseId, QueueName, RequestKey, RunId, TenantId, WorkerId};
 use crate::platform::Platform;
-use crate::store::claims::{self, Candidate, Lane};
-use crate::store::database::Database;
+use crate::store::claims::Candidate;
+use crate::store::database::{Batch, Database};
 use crate::store::leases::{self, LeaseRow};
+use crate::store::projection::Extras;
 use crate::store::{StoreError, checkpoints, tasks};
 use crate::time::{Duration, Timestamp};
 use crate::value::Payload;
+use crate::workflow::model::TaskIx;
 
 use super::App;
 use super::bells::Topic;
-use super::commit::ClaimId;
+use super::commit::Along;
 use super::fault::Fault;
+use super::hot::HotRun;
 use super::lock;
+use super::look::{Claimant, Note};
 use super::runs::{bounded, wait_schema};
 use super::shapes::ClaimedTask;
 
@@ -36,8 +40,6 @@ pub(crate) const LEASE_TTL_MIN: Duration = Duration::from_secs(1);
 pub(crate) const LEASE_TTL_MAX: Duration = Duration::from_secs(3600);
 /// A claim may name at most this many queues.
 const QUEUES_MAX: usize = 64;
-/// How many heads of one lane a claim looks at, at the most.
-const HEADS_MAX: usize = 2000;
 
 /// What `POST /tasks/claim` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -101,6 +103,32 @@ pub(super) struct Asked<'a> {
     pub(super) max_tasks: usize,
     pub(super) lease_ttl: Duration,
     pub(super) claim_id: Option<&'a RequestKey>,
+    /// What is to be written down of the worker; nothing of an executor of this server.
+    pub(super) note: Option<Note<'a>>,
+}
+
+/// What goes along with the grants of a claim.
+struct Claiming<'a> {
+    claim_id: Option<&'a RequestKey>,
+    presence: Option<Batch>,
+}
+
+impl Along for Claiming<'_> {
+    fn add(&self, _: &Decided, batch: &mut Batch) {
+        batch.writes.extend(self.presence.iter().flat_map(|presence| presence.writes.clone()));
+    }
+
+    fn extras(&self) -> Extras<'_> {
+        Extras { claim_id: self.claim_id, digest: None }
+    }
+}
+
+/// What a claim comes to.
+pub(super) enum Granted {
+    /// These leases, none if nothing is ready.
+    Tasks(Vec<ClaimedTask>),
+    /// The worker is to get no more.
+    Draining,
 }
 
 /// Leases that were granted and have not reached anybody: they go back when this is dropped.
@@ -124,9 +152,6 @@ impl<D: Database, P: Platform> App<D, P> {
         let body: Claim = call.body()?;
         check(&body)?;
         let wait = bounded(body.wait, "/wait")?;
-        if !self.note_claimant(&body.worker_id, &body.queues, &body.labels, body.max_tasks).await? {
-            return Ok(Answer::json(200, &Claimed { tasks: Vec::new() }));
-        }
         if let Some(claim_id) = &body.claim_id {
             let tasks = self.granted_before(&body.worker_id, claim_id).await?;
             if !tasks.is_empty() {
@@ -141,6 +166,7 @@ impl<D: Database, P: Platform> App<D, P> {
             max_tasks: body.max_tasks as usize,
             lease_ttl: body.lease_ttl,
             claim_id: body.claim_id.as_ref(),
+            note: Some(Note { queues: &body.queues, labels: &body.labels, capacity: body.max_tasks }),
         };
         let tasks = self.claim_within(&asked, wait).await?;
         Ok(Answer::json(200, &Claimed { tasks }))
@@ -153,69 +179,55 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut over = std::pin::pin!(self.wait_over(wait));
         loop {
             let ears = listening.ears();
-            let tasks = self.claim_now(asked).await.map_err(|fault| self.fault(fault, ""))?;
+            let granted = self.claim_now(asked).await.map_err(|fault| self.fault(fault, ""))?;
+            let Granted::Tasks(tasks) = granted else { return Ok(Vec::new()) };
             let waits = tasks.is_empty() && wait > Duration::ZERO;
-            if !waits || !self.any_rings(ears, over.as_mut()).await || self.drains(asked.worker).await? {
+            if !waits || !self.any_rings(ears, over.as_mut()).await {
                 return Ok(tasks);
             }
         }
     }
 
     /// Grants what is ready now.
-    pub(super) async fn claim_now(&self, asked: &Asked<'_>) -> Result<Vec<ClaimedTask>, Fault> {
+    pub(super) async fn claim_now(&self, asked: &Asked<'_>) -> Result<Granted, Fault> {
         loop {
             let freed = self.queues.freed();
-            let candidates = self.candidates(asked).await?;
-            if candidates.is_empty() {
-                return Ok(Vec::new());
-            }
-            let (taken, _reserved) = self.queues.reserve(asked.tenant, candidates, asked.max_tasks);
-            if taken.is_empty() {
-                // Other claims are taking all of these: there may be more behind them, and no bell rings for
-                // what they leave.
-                freed.await;
-                continue;
-            }
-            let tasks = self.grant(asked, taken).await?;
-            if !tasks.is_empty() {
-                return Ok(tasks);
-            }
-        }
-    }
-
-    /// The heads of the lanes that the worker may claim from, in the order of claims.
-    async fn candidates(&self, asked: &Asked<'_>) -> Result<Vec<Candidate>, Fault> {
-        let reads = asked.queues.iter().map(|queue| claims::lanes(asked.tenant, queue)).collect();
-        let mut lanes: Vec<(Arc<str>, Arc<str>)> = Vec::new();
-        for (queue, rows) in asked.queues.iter().zip(self.database.read(reads).await?) {
-            for row in rows {
-                let Lane { labels, lane } = claims::read_lane(row)?;
-                if labels.iter().all(|label| asked.labels.contains(label)) {
-                    lanes.push((queue.clone(), lane));
+            let looked = self.look(asked).await?;
+            let mut presence = match looked.claimant {
+                Claimant::Draining => return Ok(Granted::Draining),
+                Claimant::Welcome(presence) => presence,
+                Claimant::Own => None,
+            };
+            if !looked.candidates.is_empty() {
+                let (taken, _reserved) =
+                    self.queues.reserve(asked.tenant, looked.candidates, asked.max_tasks);
+                if taken.is_empty() {
+                    // Other claims are taking all of these: there may be more behind them, and no bell rings
+                    // for what they leave.
+                    freed.await;
+                    continue;
                 }
+                let tasks = self.grant(asked, taken, looked.runs, presence.take()).await?;
+                if tasks.is_empty() {
+                    continue;
+                }
+                return Ok(Granted::Tasks(tasks));
             }
-        }
-        if lanes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let limit = (asked.max_tasks + self.queues.in_flight()).min(HEADS_MAX);
-        let reads = lanes.iter().map(|(_, lane)| claims::head(asked.tenant, lane, limit)).collect();
-        let mut candidates = Vec::new();
-        for ((queue, _), rows) in lanes.iter().zip(self.database.read(reads).await?) {
-            let read: Result<Vec<Candidate>, StoreError> =
-                rows.into_iter().map(claims::read_candidate).collect();
-            let read = read?;
-            if let Some(head) = read.first() {
-                self.queues.advance(asked.tenant, queue, head.fair_order);
+            if let Some(presence) = presence {
+                self.database.write(vec![presence]).await?;
             }
-            candidates.extend(read);
+            return Ok(Granted::Tasks(Vec::new()));
         }
-        candidates.sort_by_key(|candidate| (-candidate.priority, candidate.fair_order));
-        Ok(candidates)
     }
 
     /// Grants leases for these, one commit for each run; what was lost to a race drops out.
-    async fn grant(&self, asked: &Asked<'_>, taken: Vec<Candidate>) -> Result<Vec<ClaimedTask>, Fault> {
+    async fn grant(
+        &self,
+        asked: &Asked<'_>,
+        taken: Vec<Candidate>,
+        mut read: HashMap<RunId, HotRun>,
+        mut presence: Option<Batch>,
+    ) -> Result<Vec<ClaimedTask>, Fault> {
         let mut by_run: BTreeMap<RunId, Vec<Candidate>> = BTreeMap::new();
         for candidate in taken {
             by_run.entry(candidate.run.clone()).or_default().push(candidate);
@@ -224,15 +236,17 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut grants = Vec::new();
         for (run, candidates) in by_run {
             let leases: Vec<LeaseId> =
-                candidates.iter().map(|_| LeaseId::trusted(self.uuid(self.platform.now()).into())).collect();
+                candidates.iter().map(|_| LeaseId::trusted(self.uuid(self.now()).into())).collect();
             undelivered.leases.extend(leases.iter().cloned());
-            grants.push(self.grant_in_run(asked, run, candidates, leases));
+            let along = Claiming { claim_id: asked.claim_id, presence: presence.take() };
+            let read = read.remove(&run);
+            grants.push(self.grant_in_run(asked, run, candidates, leases, read, along));
         }
         let mut tasks: Vec<ClaimedTask> = Vec::new();
         let mut failed = None;
         for outcome in join_all(grants).await {
             match outcome {
-                Ok(decided) => tasks.extend(self.claimed(&decided).await?),
+                Ok((decided, checkpoints)) => tasks.extend(self.claimed(&decided, &checkpoints).await?),
                 Err(
                     Fault::Refused(_)
                     | Fault::NoRun
@@ -258,18 +272,33 @@ impl<D: Database, P: Platform> App<D, P> {
         run: RunId,
         candidates: Vec<Candidate>,
         leases: Vec<LeaseId>,
-    ) -> Result<Decided, Fault> {
-        let workflow = self.workflow_of_run(asked.tenant, &run).await?;
+        read: Option<HotRun>,
+        along: Claiming<'_>,
+    ) -> Result<(Decided, BTreeSet<Key>), Fault> {
+        let workflow = match &read {
+            Some(read) => read.workflow.clone(),
+            None => self.workflow_of_run(asked.tenant, &run).await?,
+        };
         let mut grants: Vec<(Key, Grant)> = Vec::new();
+        let mut with_checkpoints = BTreeSet::new();
         for (candidate, id) in candidates.iter().zip(leases) {
             let grant = Grant { id, worker: asked.worker.clone(), ttl: asked.lease_ttl };
-            grants.push((candidate.key.key(&workflow)?, grant));
+            let key = candidate.key.key(&workflow)?;
+            if candidate.checkpoints > 0 {
+                with_checkpoints.insert(key);
+            }
+            grants.push((key, grant));
         }
-        self.command(asked.tenant, &run, &Command::Grant(grants), &ClaimId(asked.claim_id)).await
+        let decided = self.command_on(asked.tenant, &run, &Command::Grant(grants), &along, read).await?;
+        Ok((decided, with_checkpoints))
     }
 
     /// What the worker is told of the leases that a decision granted.
-    async fn claimed(&self, decided: &Decided) -> Result<Vec<ClaimedTask>, Fault> {
+    async fn claimed(
+        &self,
+        decided: &Decided,
+        with_checkpoints: &BTreeSet<Key>,
+    ) -> Result<Vec<ClaimedTask>, Fault> {
         let slice = &decided.after;
         let granted = decided.events.iter().filter_map(|event| match &event.what {
             What::TaskStarted { task, .. } => Some(task.key(&slice.workflow)),
@@ -278,10 +307,14 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut claimed = Vec::new();
         for key in granted {
             let task = slice.task(key);
-            let (upstream, checkpoints) = self.context_of(slice, key).await?;
+            let checkpoints = match with_checkpoints.contains(&key) {
+                true => self.checkpoints_of(slice, key).await?,
+                false => BTreeMap::new(),
+            };
             let Some(instance) = slice.get(key) else { continue };
             let Some(lease) = instance.lease() else { continue };
             let attempt_ends = task.timeout.map(|timeout| lease.granted_at.plus(timeout));
+            self.held.remember(lease.id.clone(), slice.run.id.clone(), key);
             claimed.push(ClaimedTask {
                 lease_id: lease.id.clone(),
                 run_id: slice.run.id.clone(),
@@ -291,7 +324,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 queue: tasks::queue(task).unwrap_or_default().to_owned(),
                 attempt: instance.attempt,
                 input: instance.input.clone().unwrap_or_else(Payload::null),
-                upstream,
+                upstream: upstream(slice, key),
                 checkpoints,
                 deadline: [attempt_ends, instance.total_deadline(task)].into_iter().flatten().min(),
                 lease_expires_at: lease.expires_at,
@@ -301,25 +334,16 @@ impl<D: Database, P: Platform> App<D, P> {
         Ok(claimed)
     }
 
-    /// The outputs of the tasks that an instance needs, and what its attempts have remembered.
-    async fn context_of(
+    /// What the attempts of an instance have remembered.
+    async fn checkpoints_of(
         &self,
         slice: &crate::engine::Slice,
         key: Key,
-    ) -> Result<(BTreeMap<String, Option<Payload>>, BTreeMap<String, Payload>), Fault> {
-        let task = slice.task(key);
-        let (run, needs) = (&slice.run, &task.needs);
-        let mut reads = vec![checkpoints::of_instance(&run.tenant, &run.id, task.name.as_str(), key.index)];
-        reads.extend(needs.iter().map(|ix| tasks::by_key(run, &slice.workflow, Key::of(*ix))));
-        let mut answers = self.database.read(reads).await?.into_iter();
-        let checkpoints = checkpoints::read_all(answers.next().unwrap_or_default())?;
-        let mut upstream = BTreeMap::new();
-        for (ix, rows) in needs.iter().zip(answers) {
-            let stored = rows.into_iter().next().map(tasks::read_instance).transpose()?;
-            let output = stored.and_then(|(_, instance)| instance.output);
-            upstream.insert(slice.workflow.task(*ix).name.to_string(), output);
-        }
-        Ok((upstream, checkpoints))
+    ) -> Result<BTreeMap<String, Payload>, Fault> {
+        let (run, task) = (&slice.run, slice.task(key));
+        let read = checkpoints::of_instance(&run.tenant, &run.id, task.name.as_str(), key.index);
+        let rows = self.database.read(vec![read]).await?.into_iter().next();
+        Ok(checkpoints::read_all(rows.unwrap_or_default())?)
     }
 
     /// The leases that an earlier claim of this id was answered with, as far as they are still held.
@@ -353,13 +377,20 @@ impl<D: Database, P: Platform> App<D, P> {
             return Ok(None);
         };
         let at = instance.started_at.unwrap_or(lease.granted_at);
+        let needs: Vec<Key> = workflow.task(key.task).needs.iter().map(|ix| Key::of(*ix)).collect();
+        let reads = needs.iter().map(|need| tasks::by_key(&run, &workflow, *need)).collect();
+        let answers = self.database.read(reads).await?;
         let mut slice = crate::engine::Slice::new(run, workflow);
+        for (need, rows) in needs.into_iter().zip(answers) {
+            let stored = rows.into_iter().next().map(tasks::read_instance).transpose()?;
+            slice.load(need, stored.map(|(_, instance)| instance));
+        }
         let task = crate::engine::TaskRef::new(&slice.workflow, key);
         let attempt = instance.attempt;
         slice.load(key, Some(instance));
         let events = vec![crate::engine::Event { at, what: What::TaskStarted { task, attempt, lease } }];
         let decided = Decided { events, after: slice, repeated: crate::engine::Repeated::Yes };
-        Ok(self.claimed(&decided).await?.pop())
+        Ok(self.claimed(&decided, &BTreeSet::from([key])).await?.pop())
     }
 
     pub(super) async fn workflow_of_run(
@@ -367,6 +398,9 @@ impl<D: Database, P: Platform> App<D, P> {
         tenant: &TenantId,
         run: &RunId,
     ) -> Result<Arc<crate::workflow::model::Workflow>, Fault> {
+        if let Some(hot) = self.slot(tenant, run).lock().await.as_ref() {
+            return Ok(hot.workflow.clone());
+        }
         let rows = self.database.read(vec![crate::store::runs::version_of(tenant, run)]).await?;
         let row = rows.into_iter().flatten().next().ok_or(Fault::NoRun)?;
         let version = crate::store::runs::read_version(row)?;
@@ -375,8 +409,15 @@ impl<D: Database, P: Platform> App<D, P> {
 
     /// Whether this instant lies at or behind another.
     pub(super) fn is_past(&self, time: Timestamp) -> bool {
-        time <= self.platform.now()
+        time <= self.now()
     }
+}
+
+/// The outputs of the tasks that an instance needs, which are loaded with a grant.
+fn upstream(slice: &crate::engine::Slice, key: Key) -> BTreeMap<String, Option<Payload>> {
+    let needs = slice.task(key).needs.iter();
+    let output = |ix: &TaskIx| slice.get(Key::of(*ix)).and_then(|instance| instance.output.clone());
+    needs.map(|ix| (slice.workflow.task(*ix).name.to_string(), output(ix))).collect()
 }
 
 fn check(body: &Claim) -> Result<(), Problem> {

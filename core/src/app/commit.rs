@@ -3,23 +3,43 @@
 use std::sync::Arc;
 
 use crate::engine::{Command, Decided, Need, Run, Seen, Slice, TaskPhase, Undecided, What, decide, prefetch};
-use crate::ids::{RequestKey, RunId, TenantId};
+use crate::ids::{RunId, TenantId};
 use crate::platform::Platform;
+use crate::store::claims::Lane;
 use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
 use crate::store::projection::{self, Extras};
 use crate::store::runs::Guard;
 use crate::store::tasks::FairOrders;
-use crate::store::{StoreError, runs, signals, tasks, workflows};
+use crate::store::{StoreError, history, runs, signals, tasks, workflows};
+use crate::time::Duration;
 use crate::value::Value;
 use crate::workflow::model::{Kind, Workflow};
 
 use super::App;
 use super::bells::Topic;
 use super::fault::Fault;
-use super::hot::{HotRun, Slot};
+use super::hot::{Doubt, HotRun, Kept, Slot};
 
 /// How often a decision is taken again after a lost race before the caller is told to come back.
-const TRIES_MAX: usize = 8;
+const TRIES_MAX: u32 = 8;
+/// The same where other servers use the database, whose commits may come first again and again.
+const TRIES_SHARED_MAX: u32 = 32;
+/// How many of these follow each other without a pause.
+const TRIES_AT_ONCE: u32 = 3;
+/// The longest pause before another try.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// How often a new run is written when nobody says whether it was.
+const CREATE_TRIES_MAX: u32 = 3;
+
+/// How many rows of a run are read along with its header: a smaller run is known whole after one read.
+pub(super) const ROWS_READ_ALONG: usize = 64;
+
+/// Whether a run's state was read within this request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fresh {
+    Yes,
+    No,
+}
 
 /// What a commit takes along besides the decision: conditions and records of the request itself.
 pub(super) trait Along {
@@ -45,15 +65,6 @@ pub(super) struct Nothing;
 
 impl Along for Nothing {}
 
-/// A claim's own id goes along with its grants.
-pub(super) struct ClaimId<'a>(pub(super) Option<&'a RequestKey>);
-
-impl Along for ClaimId<'_> {
-    fn extras(&self) -> Extras<'_> {
-        Extras { claim_id: self.0, digest: None }
-    }
-}
-
 impl<D: Database, P: Platform> App<D, P> {
     /// Carries out a command on a run: 2xx of everything that changes a run comes through here.
     pub(super) async fn command(
@@ -63,28 +74,72 @@ impl<D: Database, P: Platform> App<D, P> {
         command: &Command,
         along: &impl Along,
     ) -> Result<Decided, Fault> {
-        for _ in 0..TRIES_MAX {
+        self.command_on(tenant, id, command, along, None).await
+    }
+
+    /// The same on a run that has been read within this request already.
+    pub(super) async fn command_on(
+        &self,
+        tenant: &TenantId,
+        id: &RunId,
+        command: &Command,
+        along: &impl Along,
+        mut read: Option<HotRun>,
+    ) -> Result<Decided, Fault> {
+        // Commits of which nobody knows whether they were made.
+        let mut lost: Vec<(Decided, DatabaseError)> = Vec::new();
+        for tried in 0..self.tries_max() {
+            self.pause_before(tried).await;
             let slot = self.hot.slot(tenant, id);
             let pending = {
                 let mut place = slot.lock().await;
-                if place.as_ref().is_some_and(HotRun::is_doubtful) {
-                    *place = None;
-                    self.settle().await?;
+                let mut fresh = Fresh::No;
+                match place.as_ref().map_or(Doubt::None, HotRun::doubt) {
+                    Doubt::None => {}
+                    Doubt::Refused => *place = None,
+                    Doubt::Lost => {
+                        *place = None;
+                        self.settle().await?;
+                    }
                 }
-                if place.is_none() {
-                    *place = Some(self.load_run(tenant, id).await?);
+                if let Some(read) = read.take() {
+                    match place.as_ref() {
+                        Some(hot) if hot.is_ahead() || hot.run.revision > read.run.revision => {}
+                        _ => {
+                            *place = Some(read);
+                            fresh = Fresh::Yes;
+                        }
+                    }
+                }
+                if place.is_none() || !lost.is_empty() {
+                    let hot = self.load_run(tenant, id).await?;
+                    fresh = Fresh::Yes;
+                    if let Some(decided) = self.landed(&hot.run, &mut lost).await? {
+                        *place = Some(hot);
+                        drop(place);
+                        self.announce(&decided);
+                        return Ok(decided);
+                    }
+                    *place = Some(hot);
                 }
                 let hot = place.as_mut().expect("it was put there when there was none");
                 let taken = match along.check(&hot.run) {
                     Ok(()) => self.decide(hot, command).await,
                     Err(fault) => Err(fault),
                 };
-                if hot.is_ahead() && commits_nothing(&taken) {
-                    // The answer rests on a commit that may still fail: look again once it has landed.
-                    *place = None;
-                    drop(place);
-                    self.settle().await?;
-                    continue;
+                if commits_nothing(&taken) {
+                    if hot.is_ahead() {
+                        // The answer rests on a commit that may still fail: look again once it has landed.
+                        *place = None;
+                        drop(place);
+                        self.settle().await?;
+                        continue;
+                    }
+                    if self.settings.shared && fresh == Fresh::No {
+                        // Another server may have moved the run on, and no guard would tell.
+                        *place = None;
+                        continue;
+                    }
                 }
                 if matches!(taken, Err(Fault::Contended)) {
                     *place = None;
@@ -109,7 +164,14 @@ impl<D: Database, P: Platform> App<D, P> {
             };
             let (commit, flight, decided, own) = pending;
             let late = self.alarm.late();
-            let outcome = commit.await?;
+            let outcome = match commit.await {
+                Ok(outcome) => outcome,
+                Err(error) if error.is_indeterminate() => {
+                    lost.push((decided, error));
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             late.done();
             match outcome.first() {
                 Some(Outcome::Committed) => {
@@ -120,8 +182,7 @@ impl<D: Database, P: Platform> App<D, P> {
                     return Ok(decided);
                 }
                 Some(Outcome::Refused(index)) => {
-                    // The hot run has what was not committed.
-                    *slot.lock().await = None;
+                    flight.refuse();
                     if *index >= own {
                         return Err(Fault::Repeated);
                     }
@@ -129,7 +190,44 @@ impl<D: Database, P: Platform> App<D, P> {
                 None => return Err(no_outcome()),
             }
         }
-        Err(Fault::Contended)
+        Err(lost.pop().map_or(Fault::Contended, |(_, error)| error.into()))
+    }
+
+    fn tries_max(&self) -> u32 {
+        if self.settings.shared { TRIES_SHARED_MAX } else { TRIES_MAX }
+    }
+
+    /// On a shared database: lets another server's commits through, the longer the more races were lost.
+    async fn pause_before(&self, tried: u32) {
+        if self.settings.shared && tried > TRIES_AT_ONCE {
+            let most = PAUSE_MAX.as_millis().min(1 << tried.min(16));
+            self.platform.sleep(Duration::from_millis(1 + self.random_u64() % most)).await;
+        }
+    }
+
+    /// The commit among those lost that is in the database after all. `run` was read after they were lost.
+    async fn landed(
+        &self,
+        run: &Run,
+        lost: &mut Vec<(Decided, DatabaseError)>,
+    ) -> Result<Option<Decided>, Fault> {
+        for index in 0..lost.len() {
+            let (decided, _) = &lost[index];
+            let own = Guard::of(&decided.after.run);
+            let made = match Guard::of(run) {
+                now if now == own => true,
+                // Others have committed since: then the history tells.
+                now if now.revision > own.revision && !decided.events.is_empty() => {
+                    let read = history::of_commit(&decided.after.run, &decided.events);
+                    self.database.read(vec![read]).await?.into_iter().flatten().next().is_some()
+                }
+                _ => false,
+            };
+            if made && !decided.events.is_empty() {
+                return Ok(Some(lost.swap_remove(index).0));
+            }
+        }
+        Ok(None)
     }
 
     /// Commits a run that is new.
@@ -141,30 +239,68 @@ impl<D: Database, P: Platform> App<D, P> {
         batch.writes.extend(self.project(&mut decided, None, &Extras::default()).writes);
         let own = batch.writes.len();
         along.add(&decided, &mut batch);
-        let commit = self.database.write(vec![batch]);
-        let late = self.alarm.late();
-        let outcome = commit.await?;
-        late.done();
-        match outcome.first() {
-            Some(Outcome::Committed) => {
-                self.announce(&decided);
-                Ok(Created::New(Box::new(decided)))
+        let mut lost = None;
+        for _ in 0..CREATE_TRIES_MAX {
+            let (commit, flight) = {
+                let slot = self.hot.slot(&decided.after.run.tenant, &decided.after.run.id);
+                let mut place = slot.lock().await;
+                // What comes next is decided on the run as it begins, unless somebody knows more of it.
+                let is_known = place.as_ref().is_some_and(|hot| !hot.run.is_terminal());
+                let hot = (!is_known).then(|| place.insert(HotRun::begun(&decided)));
+                let flight = hot.map(|hot| hot.take_off());
+                (self.database.write(vec![batch.clone()]), flight)
+            };
+            let late = self.alarm.late();
+            let outcome = match commit.await {
+                Ok(outcome) => outcome,
+                Err(error) if error.is_indeterminate() => {
+                    // The same again: the primary key keeps it from being done twice.
+                    lost = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            late.done();
+            let made = match outcome.first() {
+                Some(Outcome::Committed) => true,
+                Some(Outcome::Refused(_)) if lost.is_some() && self.is_made(&decided.after.run).await? => {
+                    true
+                }
+                Some(Outcome::Refused(index)) if *index >= own => return Err(Fault::Repeated),
+                // What its document is pinned to has changed since it was read.
+                Some(Outcome::Refused(index)) if *index < kept => return Err(Fault::Contended),
+                Some(Outcome::Refused(_)) => false,
+                None => return Err(no_outcome()),
+            };
+            match flight {
+                Some(flight) if made => flight.land(),
+                Some(flight) => flight.refuse(),
+                None => {}
             }
-            Some(Outcome::Refused(index)) if *index >= own => Err(Fault::Repeated),
-            // What its document is pinned to has changed since it was read.
-            Some(Outcome::Refused(index)) if *index < kept => Err(Fault::Contended),
-            Some(Outcome::Refused(_)) => Ok(Created::Exists),
-            None => Err(no_outcome()),
+            if !made {
+                return Ok(Created::Exists);
+            }
+            self.announce(&decided);
+            return Ok(Created::New(Box::new(decided)));
         }
+        Err(lost.map_or(Fault::Contended, Fault::from))
+    }
+
+    /// Whether the run of this id in the database is the one that was to be created: its seed is random.
+    async fn is_made(&self, run: &Run) -> Result<bool, Fault> {
+        let rows = self.database.read(vec![runs::by_id(&run.tenant, &run.id)]).await?;
+        let stored = rows.into_iter().flatten().next().map(runs::read_run).transpose()?;
+        Ok(stored.is_some_and(|stored| stored.seed == run.seed))
     }
 
     /// The run of an id, with its workflow.
     async fn load_run(&self, tenant: &TenantId, id: &RunId) -> Result<HotRun, Fault> {
-        let mut answers = self.database.read(vec![runs::by_id(tenant, id)]).await?;
-        let row = answers.pop().and_then(|mut rows| rows.pop()).ok_or(Fault::NoRun)?;
+        let reads = vec![runs::by_id(tenant, id), tasks::few(tenant, id, ROWS_READ_ALONG)];
+        let mut answers = self.database.read(reads).await?.into_iter();
+        let row = answers.next().and_then(|mut rows| rows.pop()).ok_or(Fault::NoRun)?;
         let run = runs::read_run(row)?;
         let workflow = self.workflow_of(&run).await?;
-        Ok(HotRun::new(run, workflow))
+        Ok(HotRun::read(run, workflow, answers.next().unwrap_or_default(), ROWS_READ_ALONG)?)
     }
 
     /// The version that a run keeps, compiled.
@@ -178,7 +314,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut needs = prefetch(&hot.workflow, command);
         loop {
             self.load(hot, &mut slice, needs.into_iter().collect()).await?;
-            match decide(&slice, command, self.platform.now()) {
+            match decide(&slice, command, self.now()) {
                 Ok(decided) => return Ok(decided),
                 Err(Undecided::Refused(refusal)) => return Err(refusal.into()),
                 Err(Undecided::Missing(missing)) => needs = missing.0,
@@ -191,11 +327,18 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut reads = Vec::new();
         let mut asked = Vec::new();
         for need in needs {
-            if let Need::Instance(key) = &need
-                && let Some(instance) = hot.instance(*key)
-            {
-                slice.load(*key, Some(instance.clone()));
-                continue;
+            if let Need::Instance(key) = &need {
+                match hot.instance(*key) {
+                    Kept::Instance(instance) => {
+                        slice.load(*key, Some(instance.clone()));
+                        continue;
+                    }
+                    Kept::Absent => {
+                        slice.load(*key, None);
+                        continue;
+                    }
+                    Kept::Nothing => {}
+                }
             }
             reads.push(statement(slice, &need));
             asked.push(need);
@@ -250,7 +393,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let (Some(queue), Some(lane)) = (tasks::queue(task), tasks::lane(task)) else { continue };
             run.fair_order = self.queues.place(&run.tenant, queue, run.fair_order);
             orders.insert(key, run.fair_order);
-            if !self.queues.knows_lane(&run.tenant, &lane) {
+            if !self.queues.knows(&run.tenant, queue, &lane) {
                 let labels: Vec<Value> = task.labels.iter().map(|label| label.as_str().into()).collect();
                 projection::add_lane(&mut lanes, run, queue, &Value::Array(labels).to_json(), &lane);
             }
@@ -268,7 +411,9 @@ impl<D: Database, P: Platform> App<D, P> {
                 What::TaskReady { task, .. } | What::TaskReleased { task, .. } => {
                     let task = workflow.task(task.key(workflow).task);
                     if let (Some(queue), Some(lane)) = (tasks::queue(task), tasks::lane(task)) {
-                        self.queues.learn_lane(&run.tenant, lane);
+                        let labels = task.labels.iter().map(|label| label.as_str().to_owned()).collect();
+                        let lane = Lane { labels, lane: lane.into() };
+                        self.queues.learn(&run.tenant, &Arc::from(queue), lane);
                         self.bells.ring(&Topic::Queue(run.tenant.clone(), queue.into()));
                         if tasks::is_own(queue) {
                             self.alarm.now();
@@ -353,7 +498,10 @@ fn put(hot: &mut HotRun, slice: &mut Slice, need: Need, rows: Vec<Row>) -> Resul
             for row in rows {
                 let (row_key, stored) = tasks::read_instance(row)?;
                 let key = row_key.key(&slice.workflow)?;
-                let instance = hot.instance(key).cloned().unwrap_or(stored);
+                let instance = match hot.instance(key) {
+                    Kept::Instance(instance) => instance.clone(),
+                    Kept::Absent | Kept::Nothing => stored,
+                };
                 slice.load(key, Some(instance));
             }
             slice.mark_loaded(need);

@@ -15,7 +15,7 @@ use super::{App, lock};
 impl<D: Database, P: Platform> App<D, P> {
     /// The answer to a call; to one that was answered before, the same answer.
     pub(super) async fn answer(&self, call: &Call<'_>) -> Result<Answer, Problem> {
-        let Some(keep) = Keep::of(call, &self.tenant, self.platform.now())? else {
+        let Some(keep) = Keep::of(call, &self.tenant, self.now())? else {
             return self.dispatch(call, None).await;
         };
         let Some(_under_way) = UnderWay::enter(&self.under_way, &keep.scope) else {

@@ -25,6 +25,8 @@ use super::{App, Budget, lock};
 
 /// How many due timers one round takes.
 const DUE_MAX: u32 = 512;
+/// On a shared database: how often a drive looks for timers that other servers have set.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a drive waits before it tries again after the database did not answer.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -32,7 +34,7 @@ impl<D: Database, P: Platform> App<D, P> {
     pub(super) async fn drive_on(&self, budget: Budget) -> Option<Timestamp> {
         let ends = match budget {
             Budget::Idle => None,
-            Budget::For(duration) => Some(self.platform.now().plus(duration)),
+            Budget::For(duration) => Some(self.now().plus(duration)),
         };
         let mut running = FuturesUnordered::new();
         let mut busy = Busy::default();
@@ -46,7 +48,7 @@ impl<D: Database, P: Platform> App<D, P> {
                     self.platform.log("error", format_args!("the drive stops for a moment: {error}"));
                     // Whatever it is needed for waits for the database, too.
                     self.alarm.take();
-                    Some(self.platform.now().plus(RETRY_AFTER))
+                    Some(self.now().plus(RETRY_AFTER))
                 }
             };
             self.alarm.set(next);
@@ -62,7 +64,7 @@ impl<D: Database, P: Platform> App<D, P> {
                         Err(error) => {
                             let kind = executor.word();
                             self.platform.log("error", format_args!("no {kind} task was claimed: {error}"));
-                            let again = self.platform.now().plus(RETRY_AFTER);
+                            let again = self.now().plus(RETRY_AFTER);
                             next = Some(next.map_or(again, |next| next.min(again)));
                             self.alarm.take();
                             self.alarm.set(next);
@@ -83,7 +85,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 let until = [next, ends].into_iter().flatten().min();
                 let wait = async {
                     match until {
-                        Some(until) => self.platform.sleep(until.since(self.platform.now())).await,
+                        Some(until) => self.platform.sleep(until.since(self.now())).await,
                         None => std::future::pending().await,
                     }
                 };
@@ -114,12 +116,18 @@ impl<D: Database, P: Platform> App<D, P> {
             let earliest = self.next_timer(&tenant).await?;
             next = [next, earliest].into_iter().flatten().min();
         }
+        if self.settings.shared {
+            // A timer that another server has set and does not live to fire is found by then.
+            let look = self.now().plus(LOOK_EVERY);
+            next = Some(next.map_or(look, |next| next.min(look)));
+            self.learn_time().await?;
+        }
         released.map(|()| next)
     }
 
     /// Fires a round of due timers of a tenant; false if none was due.
     async fn fire(&self, tenant: &TenantId) -> Result<bool, Fault> {
-        let now = self.platform.now();
+        let now = self.now();
         let reads = vec![timers::due_runs(tenant, now, DUE_MAX), timers::due_tasks(tenant, now, DUE_MAX)];
         let mut answers = self.database.read(reads).await?.into_iter();
         let runs: Result<Vec<RunId>, StoreError> =

@@ -19,7 +19,7 @@ use crate::store::tasks::{HTTP_QUEUE, WASM_QUEUE};
 use crate::time::Duration;
 
 use super::App;
-use super::claim::Asked;
+use super::claim::{Asked, Granted};
 use super::fault::Fault;
 use super::leases::Ending;
 use super::shapes::ClaimedTask;
@@ -116,8 +116,12 @@ impl<D: Database, P: Platform> App<D, P> {
             max_tasks: free.min(CLAIM_MAX),
             lease_ttl: LEASE_TTL,
             claim_id: None,
+            note: None,
         };
-        self.claim_now(&asked).await
+        match self.claim_now(&asked).await? {
+            Granted::Tasks(tasks) => Ok(tasks),
+            Granted::Draining => Ok(Vec::new()),
+        }
     }
 
     /// Runs one task to its end, or until its lease is lost or its run is stopped.

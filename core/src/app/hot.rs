@@ -14,6 +14,8 @@ use futures_util::lock::Mutex;
 
 use crate::engine::{Decided, Instance, Key, Run, What};
 use crate::ids::{LeaseId, RunId, TenantId};
+use crate::store::database::Row;
+use crate::store::{StoreError, tasks};
 use crate::time::Timestamp;
 use crate::workflow::model::Workflow;
 
@@ -31,6 +33,19 @@ pub(super) struct HotRun {
     pub(super) is_ahead_of_rows: bool,
     flights: Arc<Flights>,
     instances: BTreeMap<Key, Instance>,
+    /// Whether an instance that is not kept has no row.
+    is_whole: bool,
+}
+
+/// What is kept of one instance.
+#[derive(Debug)]
+pub(super) enum Kept<'a> {
+    /// As the last decision left it.
+    Instance(&'a Instance),
+    /// It has no row.
+    Absent,
+    /// Nothing: the database knows.
+    Nothing,
 }
 
 /// The commits that a hot run is ahead of the database by.
@@ -38,6 +53,18 @@ pub(super) struct HotRun {
 struct Flights {
     under_way: AtomicU32,
     any_lost: AtomicBool,
+    any_refused: AtomicBool,
+}
+
+/// What is known of the commits that a hot run rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// None has failed.
+    None,
+    /// One was refused, and so will be all that rest on it.
+    Refused,
+    /// Of one nobody knows whether it has landed, or will.
+    Lost,
 }
 
 /// A commit on its way. One that is dropped before it has landed is lost: nobody knows what became of it.
@@ -83,8 +110,47 @@ impl HotRuns {
 }
 
 impl HotRun {
-    pub(super) fn new(run: Run, workflow: Arc<Workflow>) -> Self {
-        Self { run, workflow, is_ahead_of_rows: false, flights: Arc::default(), instances: BTreeMap::new() }
+    /// A run as it was read with its first rows: all of them, if there are fewer than were asked for.
+    pub(super) fn read(
+        run: Run,
+        workflow: Arc<Workflow>,
+        rows: Vec<Row>,
+        asked: usize,
+    ) -> Result<Self, StoreError> {
+        let mut hot = Self {
+            is_whole: rows.len() < asked,
+            run,
+            workflow,
+            is_ahead_of_rows: false,
+            flights: Arc::default(),
+            instances: BTreeMap::new(),
+        };
+        for row in rows {
+            match tasks::read_few(row)? {
+                Some((key, instance)) => {
+                    let key = key.key(&hot.workflow)?;
+                    hot.instances.insert(key, instance);
+                }
+                None => hot.is_whole = false,
+            }
+        }
+        Ok(hot)
+    }
+
+    /// A run as the decision that starts it has made it.
+    pub(super) fn begun(decided: &Decided) -> Self {
+        let slice = &decided.after;
+        let instances: BTreeMap<Key, Instance> =
+            slice.touched().take(INSTANCES_MAX + 1).map(|(key, instance)| (key, instance.clone())).collect();
+        let is_whole = instances.len() <= INSTANCES_MAX;
+        Self {
+            run: slice.run.clone(),
+            workflow: slice.workflow.clone(),
+            is_ahead_of_rows: false,
+            flights: Arc::default(),
+            instances: if is_whole { instances } else { BTreeMap::new() },
+            is_whole,
+        }
     }
 
     /// Notes that a commit has been put in line.
@@ -98,14 +164,24 @@ impl HotRun {
         self.flights.under_way.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether a commit that this state rests on may have failed.
-    pub(super) fn is_doubtful(&self) -> bool {
-        self.flights.any_lost.load(Ordering::SeqCst)
+    /// Whether a commit that this state rests on has failed, or may have.
+    pub(super) fn doubt(&self) -> Doubt {
+        if self.flights.any_lost.load(Ordering::SeqCst) {
+            Doubt::Lost
+        } else if self.flights.any_refused.load(Ordering::SeqCst) {
+            Doubt::Refused
+        } else {
+            Doubt::None
+        }
     }
 
     /// An instance as the last decision left it.
-    pub(super) fn instance(&self, key: Key) -> Option<&Instance> {
-        self.instances.get(&key)
+    pub(super) fn instance(&self, key: Key) -> Kept<'_> {
+        match self.instances.get(&key) {
+            Some(instance) => Kept::Instance(instance),
+            None if self.is_whole => Kept::Absent,
+            None => Kept::Nothing,
+        }
     }
 
     /// Keeps an instance that was read.
@@ -120,6 +196,7 @@ impl HotRun {
         let sweeping = decided.events.iter().any(|event| whole_run(&event.what));
         if sweeping || self.instances.len() > INSTANCES_MAX {
             self.instances.clear();
+            self.is_whole = false;
             self.is_ahead_of_rows = true;
         }
         for (key, instance) in decided.after.touched() {
@@ -141,6 +218,12 @@ impl HotRun {
 impl Flight {
     /// The commit is in the database.
     pub(super) fn land(mut self) {
+        self.has_landed = true;
+    }
+
+    /// The commit was refused.
+    pub(super) fn refuse(mut self) {
+        self.flights.any_refused.store(true, Ordering::SeqCst);
         self.has_landed = true;
     }
 }

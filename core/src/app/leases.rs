@@ -18,7 +18,9 @@ use crate::time::Duration;
 use crate::value::{Payload, Value};
 
 use super::App;
+use super::commit::ROWS_READ_ALONG;
 use super::fault::Fault;
+use super::hot::HotRun;
 use super::request::{Ask, Keep, digest};
 use super::runs::payload;
 use super::shapes::{Heartbeat, TaskShape};
@@ -221,28 +223,57 @@ impl<D: Database, P: Platform> App<D, P> {
         keep: Option<&Keep>,
     ) -> Result<Answer, Problem> {
         let digest = ending.digest();
-        let row = self.lease(id).await?;
-        if row.ended.is_some() {
-            return self.ended_before(&row, &digest).await;
-        }
-        let workflow =
-            self.workflow_of(&self.run(&row.run).await?).await.map_err(|error| self.problem(&error))?;
-        let key = row.key.key(&workflow).map_err(|error| self.problem(&error))?;
+        let (run, key, read) = match self.held.find(id) {
+            Some((run, key)) => (run, key, None),
+            None => {
+                let (row, read) = self.look_up(id).await?;
+                if row.ended.is_some() {
+                    return self.ended_before(&row, &digest).await;
+                }
+                let key = row.key.key(&read.workflow).map_err(|error| self.problem(&error))?;
+                (row.run, key, Some(read))
+            }
+        };
         let answer = |decided: &Decided| task_answer(decided, key);
         let along = Ask { if_match: None, keep, digest: Some(&digest), answer };
         let command = ending.command(key, id.clone());
-        match self.command(&self.tenant, &row.run, &command, &along).await {
+        let ended = self.command_on(&self.tenant, &run, &command, &along, read).await;
+        self.held.forget(id);
+        match ended {
             Ok(decided) => Ok(task_answer(&decided, key)),
             Err(Fault::Refused(refusal)) => {
-                // The first of two equal reports may have been committed since the row was read.
+                // The first of two equal reports may have been committed since.
                 let row = self.lease(id).await?;
                 if row.ended.is_some() {
                     return self.ended_before(&row, &digest).await;
                 }
-                Err(self.fault(refusal.into(), row.run.as_str()))
+                Err(self.fault(refusal.into(), run.as_str()))
             }
-            Err(fault) => Err(self.fault(fault, row.run.as_str())),
+            Err(Fault::NoRun) => Err(Problem::not_found("lease", id)),
+            Err(fault) => Err(self.fault(fault, run.as_str())),
         }
+    }
+
+    /// A lease with the run that it is of, in one read.
+    async fn look_up(&self, id: &LeaseId) -> Result<(LeaseRow, HotRun), Problem> {
+        let tenant = &self.tenant;
+        let reads = vec![
+            leases::by_id(tenant, id),
+            runs::of_lease(tenant, id),
+            tasks::few_of_lease(tenant, id, ROWS_READ_ALONG),
+        ];
+        let mut answers = self.read(reads).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default();
+        let (Some(lease), Some(run)) = (next().pop(), next().pop()) else {
+            return Err(Problem::not_found("lease", id));
+        };
+        let rows = next();
+        let read = async {
+            let run = runs::read_run(run)?;
+            let workflow = self.workflow_of(&run).await?;
+            Ok((leases::read(lease)?, HotRun::read(run, workflow, rows, ROWS_READ_ALONG)?))
+        };
+        read.await.map_err(|error| self.problem(&error))
     }
 
     /// The answer to a report on a lease that has ended: that of the report that ended it, if it is the same.
@@ -260,12 +291,18 @@ impl<D: Database, P: Platform> App<D, P> {
 
     /// Extends a lease by its own ttl.
     pub(super) async fn extend(&self, id: &LeaseId) -> Result<Heartbeat, Problem> {
-        let row = self.lease(id).await?;
-        let run = self.run(&row.run).await?;
+        let tenant = &self.tenant;
+        let reads = vec![leases::by_id(tenant, id), runs::of_lease(tenant, id), tasks::of_lease(tenant, id)];
+        let mut answers = self.read(reads).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default().pop();
+        let (Some(row), Some(run)) = (next(), next()) else {
+            return Err(Problem::not_found("lease", id));
+        };
+        let row = leases::read(row).map_err(|error| self.problem(&error))?;
+        let run = runs::read_run(run).map_err(|error| self.problem(&error))?;
         let workflow = self.workflow_of(&run).await.map_err(|error| self.problem(&error))?;
         let key = row.key.key(&workflow).map_err(|error| self.problem(&error))?;
-        let stored = self.first_row(tasks::by_key(&run, &workflow, key)).await?;
-        let instance = stored.map(tasks::read_instance).transpose().map_err(|error| self.problem(&error))?;
+        let instance = next().map(tasks::read_instance).transpose().map_err(|error| self.problem(&error))?;
         let lease = instance.as_ref().and_then(|(_, i)| i.lease()).filter(|lease| lease.id == *id);
         let lost = |why: &str| Problem::new(Slug::LeaseLost, format!("the lease is no longer held: {why}"));
         let Some(lease) = lease else {
@@ -280,7 +317,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let (commit, expires_at) = {
             let mut hot = slot.lock().await;
             // By the run's own time, which does not go back with the host's clock.
-            let now = self.platform.now().max(run.updated_at);
+            let now = self.now().max(run.updated_at);
             let batch = tasks::extend(&run.id, &self.tenant, &row.key, lease, now);
             let expires_at = now.plus(lease.ttl).max(lease.expires_at);
             if let Some(hot) = hot.as_mut() {

@@ -91,7 +91,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let AppendLogs { chunks } = call.body()?;
         check(&chunks)?;
         let lease = self.lease(&id).await?;
-        let now = self.platform.now();
+        let now = self.now();
         let chunks = self.unknown_chunks(&lease, chunks, now).await?;
         let (chunks, bytes, truncated) = fitting(chunks, lease.log_bytes, now);
         let answer = Answer::json(200, &Appended { appended: chunks.len() as u32, truncated });

@@ -9,6 +9,7 @@ mod alarm;
 mod bells;
 pub(crate) mod checkpoints;
 pub(crate) mod claim;
+mod clock;
 mod commit;
 mod dispatch;
 pub(crate) mod documents;
@@ -16,11 +17,14 @@ mod drive;
 pub(crate) mod events;
 mod executor;
 mod fault;
+mod held;
 mod hot;
 pub(crate) mod leases;
 pub(crate) mod lists;
 pub(crate) mod logs;
+mod look;
 pub(crate) mod modules;
+mod polls;
 mod queues;
 mod request;
 pub(crate) mod runs;
@@ -55,7 +59,10 @@ use crate::workflow::model::Workflow;
 
 use alarm::Alarm;
 use bells::Bells;
+use clock::Clock;
+use held::Held;
 use hot::HotRuns;
+use polls::Polls;
 use queues::Queues;
 
 /// What a host sets once. Everything has a default.
@@ -77,6 +84,8 @@ pub struct Settings {
     pub wasm_memory_bytes_max: usize,
     /// How many instructions one call of a module may carry out, where the host counts them.
     pub wasm_fuel: u64,
+    /// Whether other servers may use the same database at the same time.
+    pub shared: bool,
 }
 
 impl Default for Settings {
@@ -90,6 +99,7 @@ impl Default for Settings {
             wasm_concurrency: 4,
             wasm_memory_bytes_max: 64 << 20,
             wasm_fuel: 100_000_000_000,
+            shared: false,
         }
     }
 }
@@ -137,6 +147,8 @@ pub struct App<D, P> {
     tenant: TenantId,
     executor: crate::ids::WorkerId,
     started_at: Timestamp,
+    clock: Clock,
+    polls: Polls,
     hot: HotRuns,
     compiled: Mutex<HashMap<(TenantId, Version), Arc<Workflow>>>,
     queues: Queues,
@@ -146,8 +158,7 @@ pub struct App<D, P> {
     orphans: Mutex<Vec<LeaseId>>,
     /// Idempotency scopes whose first request is under way.
     under_way: Mutex<HashSet<String>>,
-    /// When a claim or heartbeat of a worker was last written down.
-    seen: Mutex<HashMap<crate::ids::WorkerId, Timestamp>>,
+    held: Held,
     closing: std::sync::atomic::AtomicBool,
 }
 
@@ -173,6 +184,8 @@ impl<D: Database, P: Platform> App<D, P> {
             tenant: "default".parse().expect("it is a valid tenant"),
             executor: executor.parse().expect("a UUID makes a valid worker id"),
             started_at: now,
+            clock: Clock::default(),
+            polls: Polls::default(),
             hot: HotRuns::default(),
             compiled: Mutex::default(),
             queues: Queues::default(),
@@ -180,9 +193,10 @@ impl<D: Database, P: Platform> App<D, P> {
             alarm: Alarm::default(),
             orphans: Mutex::default(),
             under_way: Mutex::default(),
-            seen: Mutex::default(),
+            held: Held::default(),
             closing: false.into(),
         };
+        app.learn_time().await?;
         app.read_virtual_times().await?;
         app.alarm.now();
         Ok(app)
@@ -202,10 +216,10 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// Fires due timers and runs `http` tasks until there is nothing to do now or the budget is spent, and
-    /// says when the next timer is due. It is to be called again then, or when [`App::woken`] comes back,
-    /// whichever is first.
+    /// says when the next timer is due, by the host's clock. It is to be called again then, or when
+    /// [`App::woken`] comes back, whichever is first.
     pub async fn drive(&self, budget: Budget) -> Option<Timestamp> {
-        self.drive_on(budget).await
+        self.drive_on(budget).await.map(|next| self.clock.to_host(next))
     }
 
     /// Comes back when there may be something for [`App::drive`] to do that was not there before.
@@ -286,11 +300,24 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// Waits until one of these bells rings: true; or the wait is over: false.
-    async fn any_rings<F: Future<Output = ()>>(&self, ears: Vec<EventListener>, over: Pin<&mut F>) -> bool {
+    async fn any_rings<F: Future<Output = ()>>(
+        &self,
+        ears: Vec<EventListener>,
+        mut over: Pin<&mut F>,
+    ) -> bool {
         if self.is_closing() {
             return false;
         }
-        matches!(select(select_all(ears), over).await, Either::Left(_))
+        let mut rings = select_all(ears);
+        loop {
+            let poll = std::pin::pin!(self.poll_is_due());
+            match select(&mut rings, select(&mut over, poll)).await {
+                Either::Left(_) => return true,
+                Either::Right((Either::Left(_), _)) => return false,
+                // What others have committed rings the bells.
+                Either::Right((Either::Right(_), _)) => self.poll().await,
+            }
+        }
     }
 
     async fn wait_over(&self, wait: Duration) {

@@ -54,7 +54,7 @@ impl<D: Database, P: Platform> App<D, P> {
             return Err(Problem::new(Slug::ModuleTooLarge, detail));
         }
         let inspection = inspect(&body).map_err(invalid)?;
-        let module = ModuleRow::new(name.clone(), &body, inspection, self.platform.now());
+        let module = ModuleRow::new(name.clone(), &body, inspection, self.now());
         if let Some(named) = name.digest()
             && named != module.digest
         {

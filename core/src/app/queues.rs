@@ -7,12 +7,12 @@
 //! with each claim.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::{Event, EventListener};
 
 use crate::ids::{RunId, TenantId};
-use crate::store::claims::Candidate;
+use crate::store::claims::{Candidate, Lane};
 
 /// One instance that is being claimed.
 type Claimed = (TenantId, RunId, String, Option<u32>);
@@ -21,7 +21,8 @@ type Claimed = (TenantId, RunId, String, Option<u32>);
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     virtual_times: Mutex<HashMap<(TenantId, String), i64>>,
-    lanes: Mutex<HashSet<(TenantId, String)>>,
+    /// The lanes that are registered, as far as this server knows.
+    lanes: Mutex<HashMap<(TenantId, Arc<str>), Vec<Lane>>>,
     in_flight: Mutex<HashSet<Claimed>>,
     freed: Event,
 }
@@ -48,13 +49,24 @@ impl Queues {
     }
 
     /// Whether this server knows that a lane is registered.
-    pub(super) fn knows_lane(&self, tenant: &TenantId, lane: &str) -> bool {
-        lock(&self.lanes).contains(&(tenant.clone(), lane.to_owned()))
+    pub(super) fn knows(&self, tenant: &TenantId, queue: &str, lane: &str) -> bool {
+        let lanes = lock(&self.lanes);
+        let of_queue = lanes.get(&(tenant.clone(), Arc::from(queue)));
+        of_queue.is_some_and(|lanes| lanes.iter().any(|known| *known.lane == *lane))
     }
 
-    /// A commit has registered this lane.
-    pub(super) fn learn_lane(&self, tenant: &TenantId, lane: String) {
-        lock(&self.lanes).insert((tenant.clone(), lane));
+    /// The lanes of a queue that this server knows.
+    pub(super) fn lanes(&self, tenant: &TenantId, queue: &Arc<str>) -> Vec<Lane> {
+        lock(&self.lanes).get(&(tenant.clone(), queue.clone())).cloned().unwrap_or_default()
+    }
+
+    /// This lane is registered.
+    pub(super) fn learn(&self, tenant: &TenantId, queue: &Arc<str>, lane: Lane) {
+        let mut lanes = lock(&self.lanes);
+        let of_queue = lanes.entry((tenant.clone(), queue.clone())).or_default();
+        if !of_queue.iter().any(|known| known.lane == lane.lane) {
+            of_queue.push(lane);
+        }
     }
 
     /// How many instances are being claimed, which is how many heads of lanes a claim may have to pass by.

@@ -178,7 +178,7 @@ impl<D: Database, P: Platform> App<D, P> {
     async fn create_prepared(&self, prepared: Prepared, keep: Option<&Keep>) -> Result<Run, Problem> {
         let Prepared { id, workflow, created, reused } = prepared;
         let new = NewRun { tenant: self.tenant.clone(), id: id.clone(), created, reused };
-        let decided = start(new, workflow, self.platform.now());
+        let decided = start(new, workflow, self.now());
         let along = Ask {
             if_match: None,
             keep,
@@ -197,7 +197,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let workflow = self.requested_workflow(&body).await?;
         let input = body.input.unwrap_or_else(|| Value::Object(Object::new()));
         check_input(&workflow, &input)?;
-        let now = self.platform.now();
+        let now = self.now();
         let mut errors = attribute_faults(&body.attributes);
         if body.tags.len() > TAGS_MAX {
             errors.push(FieldError::new("/tags", format!("expected at most {TAGS_MAX} tags")));
@@ -377,7 +377,7 @@ impl<D: Database, P: Platform> App<D, P> {
             start_at: None,
             execution_timeout: run.execution_timeout,
         };
-        let id = body.id.unwrap_or_else(|| self.new_run_id(self.platform.now()));
+        let id = body.id.unwrap_or_else(|| self.new_run_id(self.now()));
         let new = self.create_prepared(Prepared { id, workflow, created, reused }, keep).await?;
         Ok(run_answer(201, &new).at(location(&new.id)))
     }

@@ -84,7 +84,7 @@ impl<D: Database, P: Platform> App<D, P> {
             authentication: "none",
             base_path: self.settings.base_path.clone(),
             started_at: self.started_at,
-            now: self.platform.now(),
+            now: self.now(),
             formats: vec!["application/json", "application/msgpack"],
             task_kinds: vec!["worker", "http", "wasm", "value", "sleep", "signal"],
             executors: executors.map(Executor::word).collect(),

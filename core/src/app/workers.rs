@@ -11,20 +11,15 @@ use crate::ids::{Label, QueueName, WorkerId};
 use crate::platform::Platform;
 use crate::store::database::{Database, Row};
 use crate::store::workers::{self, WorkerRow};
-use crate::time::Duration;
 use crate::value::Value;
 
+use super::App;
 use super::request::{Keep, Stored};
 use super::shapes::{OFFLINE_AFTER, WorkerShape};
 use super::workflows::{ListQuery, cut};
-use super::{App, lock};
 
 /// A worker may name at most this many queues or labels.
 const NAMES_MAX: usize = 64;
-/// How often at the most a worker's claims and heartbeats are written down.
-const SEEN_EVERY: Duration = Duration::from_secs(10);
-/// How many workers are remembered for that.
-const SEEN_MAX: usize = 10_000;
 
 /// What `POST /workers` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -57,7 +52,7 @@ impl<D: Database, P: Platform> App<D, P> {
     ) -> Result<Answer, Problem> {
         let body: Register = call.body()?;
         check(&body)?;
-        let now = self.platform.now();
+        let now = self.now();
         let before = self.worker(&body.worker_id).await?;
         let row = WorkerRow {
             id: body.worker_id.clone(),
@@ -86,7 +81,7 @@ impl<D: Database, P: Platform> App<D, P> {
     pub(super) async fn get_worker(&self, call: &Call<'_>) -> Result<Answer, Problem> {
         let id: WorkerId = call.path("worker_id")?;
         let row = self.worker(&id).await?.ok_or_else(|| Problem::not_found("worker", &id))?;
-        Ok(Answer::json(200, &WorkerShape::new(row, self.platform.now())))
+        Ok(Answer::json(200, &WorkerShape::new(row, self.now())))
     }
 
     pub(super) async fn list_workers(&self, call: &Call<'_>) -> Result<Answer, Problem> {
@@ -106,7 +101,7 @@ impl<D: Database, P: Platform> App<D, P> {
             rows.into_iter().flatten().map(|row| self.worker_row(row)).collect();
         let key = |row: &WorkerRow| [Value::Int(row.registered_at.as_millis()), Value::from(row.id.as_str())];
         let (rows, next) = cut(rows?, limit, |row| Cursor::encode(filters, &key(row)));
-        let now = self.platform.now();
+        let now = self.now();
         Ok(Answer::json(
             200,
             &Page::new(rows.into_iter().map(|row| WorkerShape::new(row, now)).collect(), next),
@@ -115,7 +110,7 @@ impl<D: Database, P: Platform> App<D, P> {
 
     pub(super) async fn heartbeat_worker(&self, call: &Call<'_>) -> Result<Answer, Problem> {
         let id: WorkerId = call.path("worker_id")?;
-        if !self.write(workers::seen(&self.tenant, &id, self.platform.now())).await? {
+        if !self.write(workers::seen(&self.tenant, &id, self.now())).await? {
             return Err(Problem::not_found("worker", &id));
         }
         self.get_worker(call).await
@@ -132,47 +127,8 @@ impl<D: Database, P: Platform> App<D, P> {
         self.bells.ring_all();
         if gone {
             self.write(workers::forget(&self.tenant, &id)).await?;
-            lock(&self.seen).remove(&id);
         }
         Ok(Answer::empty())
-    }
-
-    /// Notes that a worker claims; registers one that has not said who it is. False if it may get nothing.
-    pub(super) async fn note_claimant(
-        &self,
-        id: &WorkerId,
-        queues: &[QueueName],
-        labels: &[Label],
-        capacity: u32,
-    ) -> Result<bool, Problem> {
-        let now = self.platform.now();
-        let Some(row) = self.worker(id).await? else {
-            self.write(workers::register(&self.tenant, id, queues, labels, capacity, now)).await?;
-            return Ok(true);
-        };
-        if row.draining {
-            return Ok(false);
-        }
-        let is_due = {
-            let mut seen = lock(&self.seen);
-            if seen.len() >= SEEN_MAX {
-                seen.clear();
-            }
-            let due = seen.get(id).is_none_or(|last| last.plus(SEEN_EVERY) <= now);
-            if due {
-                seen.insert(id.clone(), now);
-            }
-            due
-        };
-        if is_due {
-            self.write(workers::seen(&self.tenant, id, now)).await?;
-        }
-        Ok(true)
-    }
-
-    /// Whether a worker is to get no more tasks.
-    pub(super) async fn drains(&self, id: &WorkerId) -> Result<bool, Problem> {
-        Ok(self.worker(id).await?.is_some_and(|row| row.draining))
     }
 
     async fn worker(&self, id: &WorkerId) -> Result<Option<WorkerRow>, Problem> {

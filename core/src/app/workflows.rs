@@ -65,7 +65,7 @@ impl<D: Database, P: Platform> App<D, P> {
             Some(_) => 200,
             None => 201,
         };
-        let (number, now) = (newest.map_or(0, |row| row.number), self.platform.now());
+        let (number, now) = (newest.map_or(0, |row| row.number), self.now());
         self.pin(&mut workflow, &Pointer::root(), Some(&locations)).await?;
         let batch = workflows::save(&self.tenant, &workflow, number, now);
         if !self.write(batch).await? {

@@ -53,7 +53,14 @@ pub fn prefetch(workflow: &Workflow, command: &Command) -> BTreeSet<Need> {
         near.chain([Need::Instance(*key)]).collect()
     };
     match command {
-        Command::Grant(grants) => grants.iter().map(|(key, _)| Need::Instance(*key)).collect(),
+        // What is granted is told together with the outputs upstream of it.
+        Command::Grant(grants) => grants
+            .iter()
+            .flat_map(|(key, _)| {
+                let upstream = workflow.task(key.task).needs.iter().map(|ix| Key::of(*ix));
+                upstream.chain([*key]).map(Need::Instance)
+            })
+            .collect(),
         Command::Release { key, .. } => BTreeSet::from([Need::Instance(*key)]),
         Command::Complete { key, .. } | Command::Fail { key, .. } => around(key),
         Command::WakeTasks(keys) => keys.iter().copied().map(Need::Instance).collect(),

@@ -30,7 +30,7 @@ pub(crate) fn read_lane(row: Row) -> Result<Lane, StoreError> {
 
 /// The head of a lane: what is to be claimed next.
 pub(crate) fn head(tenant: &TenantId, lane: &Arc<str>, limit: usize) -> Statement {
-    const SQL: &str = "SELECT run_id, task, idx, priority, fair_order FROM tasks WHERE tenant = ?1 AND \
+    const SQL: &str = "SELECT run_id, task, idx, priority, fair_order, checkpoints FROM tasks WHERE tenant = ?1 AND \
         lane = ?2 AND status = 'ready' AND parked = 0 ORDER BY priority DESC, fair_order LIMIT ?3";
     let params = vec![tenant.text().into(), Cell::Text(lane.clone()), Cell::Integer(limit as i64)];
     Statement::new(SQL, params)
@@ -43,6 +43,8 @@ pub(crate) struct Candidate {
     pub(crate) key: RowKey,
     pub(crate) priority: i64,
     pub(crate) fair_order: i64,
+    /// How many checkpoints its attempts have left.
+    pub(crate) checkpoints: i64,
 }
 
 /// Reads a row of [`head`].
@@ -53,6 +55,7 @@ pub(crate) fn read_candidate(row: Row) -> Result<Candidate, StoreError> {
         key: RowKey::read(&mut c)?,
         priority: c.int()?,
         fair_order: c.int()?,
+        checkpoints: c.int()?,
     })
 }
 

@@ -98,6 +98,13 @@ pub trait Database {
     fn write(&self, batches: Vec<Batch>) -> impl Future<Output = Result<Vec<Outcome>, DatabaseError>>;
 }
 
+impl DatabaseError {
+    /// Whether a write that failed so may have been committed all the same.
+    pub fn is_indeterminate(&self) -> bool {
+        matches!(self, DatabaseError::Unavailable { indeterminate: true, .. })
+    }
+}
+
 impl Statement {
     /// A statement with its parameters.
     pub fn new(sql: impl Into<Cow<'static, str>>, params: Vec<Cell>) -> Self {

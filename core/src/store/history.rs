@@ -34,6 +34,24 @@ pub(crate) fn advance_cursor(batch: &mut Batch, count: i64) {
     batch.push(Statement::new(SQL, vec![Cell::Integer(count)]));
 }
 
+/// The last cursor of the database: it moves on with every commit that has an event.
+pub(crate) fn cursor() -> Statement {
+    Statement::new("SELECT value FROM counters WHERE name = 'cursor'", Vec::new())
+}
+
+/// Reads the row of [`cursor`].
+pub(crate) fn read_cursor(row: Row) -> Result<i64, StoreError> {
+    Columns::of(row, "counters").int()
+}
+
+/// What a commit has written that ended a run's history at `run.last_seq` with these events, if it was made.
+pub(crate) fn of_commit(run: &Run, events: &[Event]) -> Statement {
+    const SQL: &str = "SELECT 1 FROM history WHERE tenant = ?1 AND run_id = ?2 AND seq = ?3 AND events = ?4";
+    let first = run.last_seq as i64 - events.len() as i64 + 1;
+    let params = vec![run.tenant.text().into(), run.id.text().into(), first.into(), json_cell(events)];
+    Statement::new(SQL, params)
+}
+
 /// One event as stored, with its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {

@@ -5,6 +5,7 @@
 
 pub(crate) mod checkpoints;
 pub(crate) mod claims;
+pub mod clock;
 pub(crate) mod columns;
 pub mod database;
 pub(crate) mod history;

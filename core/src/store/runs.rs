@@ -2,7 +2,9 @@
 
 use crate::engine::run::{Failure, RunPhase, Stop};
 use crate::engine::{Run, RunStatus};
-use crate::ids::{RunId, SessionId, TenantId, Version, WorkflowName};
+use std::sync::Arc;
+
+use crate::ids::{LeaseId, RunId, SessionId, TenantId, Version, WorkflowName};
 use crate::time::Duration;
 
 use super::StoreError;
@@ -26,6 +28,28 @@ pub(crate) const COLUMNS: &str = columns!();
 pub(crate) fn by_id(tenant: &TenantId, id: &RunId) -> Statement {
     const SQL: &str = concat!("SELECT ", columns!(), " FROM runs WHERE tenant = ?1 AND id = ?2");
     Statement::new(SQL, vec![tenant.text().into(), id.text().into()])
+}
+
+/// The run that a lease is of.
+pub(crate) fn of_lease(tenant: &TenantId, lease: &LeaseId) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM runs WHERE tenant = ?1 AND id = (SELECT run_id FROM leases WHERE tenant = ?1 AND lease_id = ?2)"
+    );
+    Statement::new(SQL, vec![tenant.text().into(), lease.text().into()])
+}
+
+/// The runs whose tasks are at the head of a lane.
+pub(crate) fn of_heads(tenant: &TenantId, lane: &Arc<str>, heads: usize) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM runs WHERE tenant = ?1 AND id IN (SELECT run_id FROM tasks WHERE tenant = ?1 AND lane = ?2 AND \
+         status = 'ready' AND parked = 0 ORDER BY priority DESC, fair_order LIMIT ?3)"
+    );
+    let params = vec![tenant.text().into(), Cell::Text(lane.clone()), Cell::Integer(heads as i64)];
+    Statement::new(SQL, params)
 }
 
 /// Reads a row of [`COLUMNS`].

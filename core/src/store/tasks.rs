@@ -23,6 +23,78 @@ macro_rules! columns {
 /// The columns, for lists.
 pub(crate) const COLUMNS: &str = columns!();
 
+/// Payloads longer than this are not read along with the rows of a whole run.
+const FEW_PAYLOAD_BYTES_MAX: i64 = 16 << 10;
+
+/// The same columns without long payloads, and whether any was left out.
+macro_rules! few_columns {
+    () => {
+        "task, idx, status, unmet, attempt, attempts_before, \
+         CASE WHEN octet_length(input) <= ?3 THEN input END, \
+         CASE WHEN octet_length(output) <= ?3 THEN output END, failure, detail, lease_id, worker_id, \
+         lease_ttl, granted_at, lease_expires_at, since, ready_at, started_at, finished_at, \
+         coalesce(octet_length(input) > ?3, 0) OR coalesce(octet_length(output) > ?3, 0)"
+    };
+}
+
+/// The first instances of a run, as many as `limit`.
+pub(crate) fn few(tenant: &TenantId, run: &RunId, limit: usize) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT ",
+        few_columns!(),
+        " FROM tasks WHERE tenant = ?1 AND run_id = ?2 ORDER BY task, idx LIMIT ?4"
+    );
+    Statement::new(SQL, few_params(tenant, run.text().into(), limit))
+}
+
+/// The first instances of the run that a lease is of.
+pub(crate) fn few_of_lease(tenant: &TenantId, lease: &LeaseId, limit: usize) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT ",
+        few_columns!(),
+        " FROM tasks WHERE tenant = ?1 AND run_id = (SELECT run_id FROM leases WHERE tenant = ?1 AND \
+         lease_id = ?2) ORDER BY task, idx LIMIT ?4"
+    );
+    Statement::new(SQL, few_params(tenant, lease.text().into(), limit))
+}
+
+/// The first instances of the runs whose tasks are at the head of a lane, by run, each row after its run's
+/// id: `limit` rows of the runs of `heads` tasks.
+pub(crate) fn few_of_heads(tenant: &TenantId, lane: &Arc<str>, heads: usize, limit: usize) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT run_id, ",
+        few_columns!(),
+        " FROM tasks WHERE tenant = ?1 AND run_id IN (SELECT run_id FROM tasks WHERE tenant = ?1 AND \
+         lane = ?2 AND status = 'ready' AND parked = 0 ORDER BY priority DESC, fair_order LIMIT ?5) \
+         ORDER BY run_id, task, idx LIMIT ?4"
+    );
+    let mut params = few_params(tenant, Cell::Text(lane.clone()), limit);
+    params.push(Cell::Integer(heads as i64));
+    Statement::new(SQL, params)
+}
+
+fn few_params(tenant: &TenantId, of: Cell, limit: usize) -> Vec<Cell> {
+    vec![tenant.text().into(), of, FEW_PAYLOAD_BYTES_MAX.into(), Cell::Integer(limit as i64)]
+}
+
+/// Reads a row of [`few`]; nothing if its payloads are too long to be read along.
+pub(crate) fn read_few(row: Row) -> Result<Option<(RowKey, Instance)>, StoreError> {
+    let mut row = row;
+    let is_cut = row.pop().and_then(|cell| cell.as_i64()) != Some(0);
+    if is_cut { Ok(None) } else { read_instance(row).map(Some) }
+}
+
+/// The instance that a lease is of.
+pub(crate) fn of_lease(tenant: &TenantId, lease: &LeaseId) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks WHERE tenant = ?1 AND (run_id, task, idx) = (SELECT run_id, task, idx FROM leases WHERE \
+         tenant = ?1 AND lease_id = ?2)"
+    );
+    Statement::new(SQL, vec![tenant.text().into(), lease.text().into()])
+}
+
 /// One instance.
 pub(crate) fn by_key(run: &Run, workflow: &Workflow, key: Key) -> Statement {
     const SQL: &str = concat!(

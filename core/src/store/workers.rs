@@ -28,6 +28,25 @@ macro_rules! columns {
     };
 }
 
+/// What a claim needs to know of a worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Presence {
+    pub(crate) draining: bool,
+    pub(crate) last_seen_at: Timestamp,
+}
+
+/// Whether a worker drains, and when it was last heard of.
+pub(crate) fn presence(tenant: &TenantId, id: &WorkerId) -> Statement {
+    const SQL: &str = "SELECT draining, last_seen_at FROM workers WHERE tenant = ?1 AND worker_id = ?2";
+    Statement::new(SQL, vec![tenant.text().into(), id.text().into()])
+}
+
+/// Reads a row of [`presence`].
+pub(crate) fn read_presence(row: Row) -> Result<Presence, StoreError> {
+    let mut c = Columns::of(row, "workers");
+    Ok(Presence { draining: c.int()? != 0, last_seen_at: c.time()? })
+}
+
 /// Adds a worker, or gives one that is there new particulars.
 pub(crate) fn register(
     tenant: &TenantId,

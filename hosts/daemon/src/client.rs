@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::document::Fault;
-use crate::platform;
+use selvedge_tokio as platform;
 
 /// How long an answer may take, beyond what the call itself waits for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -7,10 +7,10 @@ use selvedge::{App, Settings};
 use selvedge_libsql::Local;
 use serde_json::Value;
 
-use crate::platform::DaemonPlatform;
+use selvedge_tokio::TokioPlatform;
 
 /// The server of this binary.
-pub(crate) type Server = App<Local, DaemonPlatform>;
+pub(crate) type Server = App<Local, TokioPlatform>;
 
 /// Why there is no server in this process.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub(crate) enum OpenError {
 /// A server on an empty database in memory.
 pub(crate) async fn scratch() -> Result<Server, OpenError> {
     let settings = Settings { host: "daemon", http_concurrency: 0, ..Settings::default() };
-    Ok(App::open(Local::memory()?, DaemonPlatform::default(), settings).await?)
+    Ok(App::open(Local::memory()?, TokioPlatform::default(), settings).await?)
 }
 
 /// Sends one request and reads the answer as JSON; text that is not JSON comes back as a string.

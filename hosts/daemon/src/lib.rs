@@ -9,7 +9,6 @@ mod cmd;
 
 mod config;
 pub mod listener;
-pub mod platform;
 mod serve;
 mod telemetry;
 
@@ -34,7 +33,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Does what the arguments of the process say.
 pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    platform::install_tls();
+    selvedge_tokio::install_tls();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(fault) => {

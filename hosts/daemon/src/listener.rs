@@ -182,7 +182,7 @@ async fn answer<H: Handler>(
 fn defect(request_id: Option<HeaderValue>) -> Response<Full<Bytes>> {
     let id = request_id.unwrap_or_else(|| {
         let mut bytes = [0; 16];
-        crate::platform::random(&mut bytes);
+        selvedge_tokio::random(&mut bytes);
         HeaderValue::from_str(&format!("{:032x}", u128::from_be_bytes(bytes))).expect("hexadecimal digits")
     });
     let problem = serde_json::json!({
@@ -248,7 +248,7 @@ mod tests {
     }
 
     async fn server(connections_max: usize) -> Server {
-        crate::platform::install_tls();
+        selvedge_tokio::install_tls();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let handler = Arc::new(Echo::default());

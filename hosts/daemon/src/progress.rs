@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::cli::SERVER_DEFAULT;
 use crate::follow::{Chunk, Event};
-use crate::platform;
 use crate::terminal::{self, Colour, Paint};
+use selvedge_tokio as platform;
 use tasks::{State, Tasks};
 
 pub(crate) use tasks::short;

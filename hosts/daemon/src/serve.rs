@@ -19,8 +19,8 @@ use tokio::time::sleep;
 use crate::config::{Access, Config, DatabasePlace};
 use crate::inprocess::Server;
 use crate::listener::{self, Handler, Upload};
-use crate::platform::{self, DaemonPlatform};
 use crate::stop::{Phase, Stop};
+use selvedge_tokio::{self as platform, TokioPlatform};
 
 /// The pause after the driver panicked.
 const DEFECT_PAUSE: Duration = Duration::from_secs(1);
@@ -125,7 +125,7 @@ async fn open(config: &Config) -> Result<Server, StartError> {
         DatabasePlace::Memory => Local::memory()?,
         DatabasePlace::File(path) => Local::open(path, Default::default())?,
     };
-    let opened = App::open(database, DaemonPlatform::default(), settings).await;
+    let opened = App::open(database, TokioPlatform::default(), settings).await;
     opened.map_err(|cause| StartError::Database { place: place(&config.database), cause })
 }
 

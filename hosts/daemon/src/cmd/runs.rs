@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::{CommandError, Exit, pretty, text};
 use crate::cli::RunsArgs;
 use crate::client::Call;
-use crate::platform;
 use crate::progress::short;
 use crate::terminal::{self, Colour, Paint};
+use selvedge_tokio as platform;
 
 const HEADINGS: [&str; 6] = ["RUN", "WORKFLOW", "STATUS", "TASKS", "AGE", "TOOK"];
 const STATUS_COLUMN: usize = 2;

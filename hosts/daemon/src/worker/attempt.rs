@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn commands_are_told_who_they_are() {
-        crate::platform::install_tls();
+        selvedge_tokio::install_tls();
         let client = Client::new("http://h/").expect("an address");
         let variables = Variables::of(&claimed(json!({})), &client).expect("a temporary file");
         let get =

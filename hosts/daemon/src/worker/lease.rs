@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_is_gone_for_the_ttl_loses_the_lease() {
-        crate::platform::install_tls();
+        selvedge_tokio::install_tls();
         // Port 1 of loopback: nobody listens there.
         let client = Client::new("http://127.0.0.1:1").expect("an address");
         let held = Held::new("l".into(), Duration::from_millis(50));

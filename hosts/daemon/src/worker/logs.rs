@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::backoff::Backoff;
 use super::lease::Held;
 use crate::client::{Call, Client, Prospect};
-use crate::platform;
+use selvedge_tokio as platform;
 
 /// How long text waits for more before it is sent.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(200);

@@ -22,7 +22,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::platform;
+use selvedge_tokio as platform;
 
 pub(crate) use claims::work;
 

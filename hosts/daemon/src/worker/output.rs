@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::logs::{Piece, Stream};
-use crate::platform;
+use selvedge_tokio as platform;
 
 /// How much of each stream is kept for the result.
 pub(super) const CAPTURE_BYTES_MAX: usize = 64 << 10;

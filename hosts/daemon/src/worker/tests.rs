@@ -60,7 +60,7 @@ struct World {
 }
 
 async fn world(answers: Vec<(&'static str, Vec<Answer>)>) -> World {
-    crate::platform::install_tls();
+    selvedge_tokio::install_tls();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
     let server = format!("http://{}", listener.local_addr().expect("bound"));
     let answers = answers.into_iter().map(|(action, answers)| (action, answers.into())).collect();

@@ -32,8 +32,7 @@ pub(crate) struct Lost;
 
 impl Api {
     pub(crate) fn new(url: &str) -> Self {
-        // An error says that another test has done it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        selvedge_tokio::install_tls();
         let http = reqwest::Client::builder().tls_certs_only([]).timeout(TIMEOUT).no_proxy().build();
         Self { http: http.expect("a client"), url: url.to_owned() }
     }

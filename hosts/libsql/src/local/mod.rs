@@ -5,9 +5,7 @@
 //! whoever is waiting. Reads of a file run beside it, on connections of their own and on the caller's
 //! task: a prepared read takes microseconds, less than handing it to another thread.
 
-mod call;
 mod connection;
-mod failure;
 mod lock;
 mod open;
 mod readers;
@@ -26,10 +24,10 @@ use selvedge::store::database::{Batch, Database, DatabaseError, Outcome, Row, St
 pub use open::{OpenError, Options};
 pub use stats::Stats;
 
-use connection::Connection;
 use lock::Lock;
 use open::Source;
 use readers::Readers;
+use selvedge_sqlite::Connection;
 use stats::Counters;
 use writer::{Job, Writer};
 
@@ -63,7 +61,7 @@ impl Local {
         let lock = Lock::take(&path)?;
         open::inspect(&path)?;
         let connection =
-            Connection::writer(&path, &options).map_err(|error| OpenError::refused(&path, error))?;
+            connection::writer(&path, &options).map_err(|error| OpenError::refused(&path, error))?;
         let readers = Readers::new(path.clone(), options.clone());
         Local::start(Source::File { path, options, _lock: lock }, connection, Some(readers))
     }
@@ -71,7 +69,7 @@ impl Local {
     /// A database that lives as long as its last clone.
     pub fn memory() -> Result<Local, OpenError> {
         let connection =
-            Connection::memory().map_err(|error| OpenError::refused(Path::new(":memory:"), error))?;
+            connection::memory().map_err(|error| OpenError::refused(Path::new(":memory:"), error))?;
         Local::start(Source::Memory, connection, None)
     }
 

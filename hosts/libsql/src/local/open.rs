@@ -5,7 +5,8 @@ use std::io::{self, ErrorKind, Read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::failure::Failure;
+use selvedge_sqlite::Failure;
+
 use super::lock::Lock;
 
 /// How a file is opened.

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use selvedge::store::database::{DatabaseError, Row, Statement};
+use selvedge_sqlite::Connection;
 
-use super::connection::Connection;
+use super::connection;
 use super::open::Options;
 
 /// A fixed number of seats, each with a connection that is opened when first needed.
@@ -33,7 +34,7 @@ impl Readers {
         let mut seat = self.sit();
         let opened = match seat.connection.take() {
             Some(connection) => Ok(connection),
-            None => Connection::reader(&self.path, &self.options),
+            None => connection::reader(&self.path, &self.options),
         };
         let connection = opened.map_err(|failure| failure.into_error())?;
         let rows = connection.view(reads).map_err(|failure| failure.into_error());

@@ -3,27 +3,18 @@
 //! Whatever waits when a transaction begins goes into it, each batch in a savepoint of its own, and one
 //! fsync makes all of them durable; nobody is answered before it. While it runs, the next group gathers.
 //!
-//! | what fails                                  | what is undone          | who is told what            |
-//! |---------------------------------------------|-------------------------|-----------------------------|
-//! | an expectation, a constraint on rows        | the batch               | its caller: `Refused`       |
-//! | a statement is wrong                        | the batch               | its caller: `Broken`        |
-//! | anything else: disk full, I/O, memory, busy | the whole transaction   | all in it: `Unavailable`    |
-//! | COMMIT, with an I/O error                   | perhaps nothing         | all in it: `indeterminate`  |
-//! | the file is damaged                         | the whole transaction   | all in it: `Broken`         |
-//!
-//! SQLite may end a transaction by itself on errors of the third kind, so after each failure its autocommit
-//! flag is asked. Then the connection is opened anew. Batches that came later stay in line and are applied
-//! in order to what is there: their own expectations find out that a batch they built on is missing.
+//! What a failure undoes and who is told is the table of `selvedge_sqlite`'s `transact`. After a transaction
+//! that was lost the connection is opened anew. Batches that came later stay in line and are applied in order
+//! to what is there: their own expectations find out that a batch they built on is missing.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use selvedge::store::database::{Batch, DatabaseError, Outcome, Row, Statement};
+use selvedge::store::database::{Batch, Cell, DatabaseError, Outcome, Row, Statement};
+use selvedge_sqlite::{Answer, Connection, Failure, transact};
 
 use super::Reply;
-use super::call::{Call, Frame};
-use super::connection::Connection;
-use super::failure::Failure;
+use super::connection;
 use super::open::Source;
 use super::stats::Counters;
 
@@ -44,6 +35,12 @@ pub(super) enum Job {
         /// To whom.
         reply: Reply<Vec<Vec<Row>>>,
     },
+}
+
+/// One call of `write`.
+pub(super) struct Call {
+    batches: Vec<Batch>,
+    reply: Reply<Vec<Outcome>>,
 }
 
 /// The state of the thread.
@@ -90,7 +87,7 @@ impl Writer {
         }
         if let (Source::File { .. }, Some(connection)) = (&self.source, &self.connection) {
             // Where this fails, everything is in the log still and the next to open the file finds it.
-            let _ = connection.fold();
+            let _ = connection::fold(connection);
         }
     }
 
@@ -132,25 +129,11 @@ impl Writer {
     }
 
     /// The answers of a group that was committed, or the error of one of which nothing was.
-    fn transact(
-        &mut self,
-        group: &[Call],
-    ) -> Result<Vec<Result<Vec<Outcome>, DatabaseError>>, DatabaseError> {
+    fn transact(&mut self, group: &[Call]) -> Result<Vec<Answer>, DatabaseError> {
         let counters = self.counters.clone();
         let connection = self.connection().map_err(Failure::into_error)?;
-        let frame = match group {
-            [Call { batches, .. }] if batches.len() <= 1 => Frame::Transaction,
-            _ => Frame::Savepoint,
-        };
-        connection.control("BEGIN IMMEDIATE").map_err(Failure::into_error)?;
-        let answers = group.iter().map(|call| call.apply(connection, frame, &counters));
-        let answers = answers.collect::<Result<Vec<_>, Failure>>().map_err(Failure::into_error)?;
-        let kept =
-            answers.iter().flatten().flatten().filter(|outcome| **outcome == Outcome::Committed).count();
-        match frame {
-            Frame::Transaction if kept == 0 => connection.control("ROLLBACK").map_err(Failure::into_error)?,
-            Frame::Transaction | Frame::Savepoint => connection.control("COMMIT").map_err(commit_error)?,
-        }
+        let calls: Vec<&[Batch]> = group.iter().map(|call| call.batches.as_slice()).collect();
+        let (answers, kept) = transact(connection, &calls, &|| counters.add_statement())?;
         if kept > 0 {
             counters.add_commit(kept as u64);
         }
@@ -165,7 +148,7 @@ impl Writer {
     /// The connection, opened again if the last transaction failed.
     fn connection(&mut self) -> Result<&Connection, Failure> {
         if let (None, Source::File { path, options, .. }) = (&self.connection, &self.source) {
-            self.connection = Some(Connection::writer(path, options)?);
+            self.connection = Some(connection::writer(path, options)?);
         }
         Ok(self.connection.as_ref().expect("memory keeps its connection, and a file has just got one"))
     }
@@ -181,13 +164,18 @@ impl Writer {
     }
 }
 
-/// What a failed COMMIT says. On a full disk the frame that ends the commit was not written. After an I/O
-/// error it may lie in the log although its fsync failed, and a crash now would bring it back; the next
-/// commit overwrites it.
-fn commit_error(failure: Failure) -> DatabaseError {
-    match failure {
-        Failure::Uncertain(message) => DatabaseError::Unavailable { message, indeterminate: true },
-        certain => certain.into_error(),
+impl Call {
+    fn bytes(&self) -> usize {
+        let writes = self.batches.iter().flat_map(|batch| &batch.writes);
+        writes.flat_map(|(statement, _)| &statement.params).map(cell_bytes).sum()
+    }
+}
+
+fn cell_bytes(cell: &Cell) -> usize {
+    match cell {
+        Cell::Null | Cell::Integer(_) | Cell::Real(_) => size_of::<Cell>(),
+        Cell::Text(text) => text.len(),
+        Cell::Blob(bytes) => bytes.len(),
     }
 }
 
@@ -195,7 +183,7 @@ fn commit_error(failure: Failure) -> DatabaseError {
 mod tests {
     use std::sync::mpsc::{Sender, channel};
 
-    use selvedge::store::database::{Cell, Expect};
+    use selvedge::store::database::Expect;
 
     use super::*;
     use crate::local::lock::Lock;
@@ -217,7 +205,7 @@ mod tests {
             let options = Options { pages_max, ..Options::default() };
             let lock = Lock::take(&path).expect("it is free");
             crate::local::open::inspect(&path).expect("it is new");
-            let connection = Connection::writer(&path, &options).expect("it opens");
+            let connection = connection::writer(&path, &options).expect("it opens");
             let (jobs, line) = channel();
             let source = Source::File { path, options, _lock: lock };
             let writer = Writer::new(source, connection, line, Arc::default());
@@ -318,19 +306,6 @@ mod tests {
     }
 
     #[test]
-    fn only_a_commit_that_broke_off_leaves_doubt() {
-        let why = || "why".to_owned();
-        let rows = [
-            (Failure::Passing(why()), DatabaseError::Unavailable { message: why(), indeterminate: false }),
-            (Failure::Uncertain(why()), DatabaseError::Unavailable { message: why(), indeterminate: true }),
-            (Failure::Damaged(why()), DatabaseError::Broken(why())),
-        ];
-        for (failure, error) in rows {
-            assert_eq!(commit_error(failure), error);
-        }
-    }
-
-    #[test]
     fn a_group_ends_at_its_limits() {
         let small = || call([batch(&["SELECT 1"])]).0;
         let large = || {
@@ -347,7 +322,7 @@ mod tests {
         for (make, waiting, expected) in rows {
             let (jobs, line) = channel();
             let writer =
-                Writer::new(Source::Memory, Connection::memory().expect("memory"), line, Arc::default());
+                Writer::new(Source::Memory, connection::memory().expect("memory"), line, Arc::default());
             for _ in 1..waiting {
                 jobs.send(Job::Write(make())).expect("the writer is there");
             }
@@ -359,7 +334,7 @@ mod tests {
     #[test]
     fn a_read_in_memory_waits_for_the_writes_before_it() {
         let (jobs, line) = channel();
-        let writer = Writer::new(Source::Memory, Connection::memory().expect("memory"), line, Arc::default());
+        let writer = Writer::new(Source::Memory, connection::memory().expect("memory"), line, Arc::default());
         let (table, _) = call([batch(&["CREATE TABLE t (id INTEGER)"])]);
         let (insert, _) = call([batch(&["INSERT INTO t VALUES (1)"])]);
         let (reply, rows) = futures_channel::oneshot::channel();

@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use event_listener::Event;
-use selvedge::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
+use selvedge::platform::Platform;
+use selvedge::store::clock;
+use selvedge::store::database::{Batch, Cell, Database, DatabaseError, Outcome, Row, Statement};
+
+use crate::platform::VirtualPlatform;
 
 /// How a [`Faulty`] database behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,17 +92,18 @@ impl Switch {
     }
 }
 
-/// A database over another one, with a switch.
+/// A database over another one, with a switch. Asked for the time it says that of the test's clock.
 #[derive(Debug, Clone)]
 pub struct Faulty<D> {
     inner: D,
     switch: Switch,
+    platform: VirtualPlatform,
 }
 
 impl<D> Faulty<D> {
     /// This database, whole until the switch says otherwise.
-    pub fn new(inner: D, switch: Switch) -> Self {
-        Self { inner, switch }
+    pub fn new(inner: D, switch: Switch, platform: VirtualPlatform) -> Self {
+        Self { inner, switch, platform }
     }
 }
 
@@ -107,7 +112,15 @@ impl<D: Database> Database for Faulty<D> {
         match self.switch.mode() {
             Mode::Fail | Mode::FailReads => Err(unavailable()),
             Mode::Break => Err(broken()),
-            Mode::Whole | Mode::FailWrites | Mode::Hold | Mode::Lose => self.inner.read(reads).await,
+            Mode::Whole | Mode::FailWrites | Mode::Hold | Mode::Lose => {
+                let asks_time: Vec<bool> = reads.iter().map(|read| read.sql == clock::NOW).collect();
+                let mut answers = self.inner.read(reads).await?;
+                let now = Cell::Integer(self.platform.now().as_millis());
+                for (rows, _) in answers.iter_mut().zip(asks_time).filter(|(_, asks_time)| *asks_time) {
+                    *rows = vec![vec![now.clone()]];
+                }
+                Ok(answers)
+            }
         }
     }
 

@@ -1,4 +1,6 @@
-//! The daemon as core sees it: the system's clock and randomness, tokio's timers, HTTP by reqwest.
+//! A host as core sees it, on an operating system: the system's clock and randomness, tokio's timers, HTTP by
+//! reqwest. One crate, so that the daemon, the function and the embedded server have one and the same.
+#![forbid(unsafe_code)]
 
 use std::error::Error;
 use std::fmt;
@@ -11,7 +13,7 @@ use selvedge::platform::{Encoding, FetchError, Platform};
 use selvedge::time::{Duration, Timestamp};
 
 /// What outgoing requests call themselves.
-pub(crate) const USER_AGENT: &str = concat!("selvedge/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("selvedge/", env!("CARGO_PKG_VERSION"));
 
 const REDIRECTS_MAX: usize = 10;
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
@@ -20,23 +22,21 @@ const ZSTD_LEVEL: i32 = 3;
 const BROTLI_QUALITY: i32 = 4;
 const GZIP_LEVEL: u32 = 4;
 
-/// The host of an `App` in this binary.
+/// The host of an `App` in a program with a tokio runtime.
 #[derive(Debug, Default)]
-pub struct DaemonPlatform {
+pub struct TokioPlatform {
     /// Made at the first `http` task: reading the machine's certificates takes a while.
     http: OnceLock<Result<reqwest::Client, String>>,
 }
 
 /// Makes *ring* the process's cryptography. To be called before anything speaks TLS.
-pub(crate) fn install_tls() {
+pub fn install_tls() {
     // An error says that there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// A client that trusts what this machine trusts. On a machine without certificates it still speaks HTTP.
-pub(crate) fn http_client(
-    settings: impl Fn() -> reqwest::ClientBuilder,
-) -> Result<reqwest::Client, reqwest::Error> {
+pub fn http_client(settings: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Client, reqwest::Error> {
     settings().build().or_else(|fault| {
         let client = settings().tls_certs_only([]).build()?;
         tracing::warn!(
@@ -48,7 +48,7 @@ pub(crate) fn http_client(
 }
 
 /// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -63,17 +63,17 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 }
 
 /// Fills `bytes` from the system's random source.
-pub(crate) fn random(bytes: &mut [u8]) {
+pub fn random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the system has a random source");
 }
 
 /// The system's clock.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
 
-impl DaemonPlatform {
+impl TokioPlatform {
     fn http(&self) -> Result<&reqwest::Client, FetchError> {
         let client = self.http.get_or_init(|| {
             http_client(|| {
@@ -88,7 +88,7 @@ impl DaemonPlatform {
     }
 }
 
-impl Platform for DaemonPlatform {
+impl Platform for TokioPlatform {
     fn now(&self) -> Timestamp {
         now()
     }
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_encoded_can_be_decoded() {
-        let platform = DaemonPlatform::default();
+        let platform = TokioPlatform::default();
         for body in [Vec::new(), b"a".to_vec(), b"selvedge ".repeat(10_000)] {
             for encoding in platform.encodings() {
                 let encoded = platform.encode(*encoding, &body);
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_sent_is_told_from_nobody_answering() {
         install_tls();
-        let platform = DaemonPlatform::default();
+        let platform = TokioPlatform::default();
         let fetch =
             |url: &str| platform.fetch(http::Request::get(url).body(Bytes::new()).expect("a request"), 10);
         assert!(matches!(fetch("ftp://127.0.0.1/").await, Err(FetchError::Request(_))));

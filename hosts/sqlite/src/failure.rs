@@ -8,7 +8,7 @@ use selvedge::store::database::DatabaseError;
 
 /// Why a statement did not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub enum Failure {
     /// A unique, check, not-null or trigger constraint: the rows are not as the caller thought.
     Constraint,
     /// The statement is wrong, whoever sends it and whenever.
@@ -36,7 +36,7 @@ const CONSTRAINTS_ON_ROWS: [i32; 7] = [
 
 impl Failure {
     /// The error of a call that this failure ends, when nothing of it was committed.
-    pub(super) fn into_error(self) -> DatabaseError {
+    pub fn into_error(self) -> DatabaseError {
         match self {
             Failure::Constraint => {
                 DatabaseError::Broken("a constraint failed where none was expected".into())

@@ -1,0 +1,183 @@
+//! One connection of SQLite: how a statement runs on it.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Batch, CachedStatement, params_from_iter};
+use selvedge::store::database::{Cell, Row, Statement};
+
+use crate::failure::Failure;
+
+/// Prepared statements that a connection keeps. The engine's SQL is a fixed set of a few hundred texts.
+const PREPARED_MAX: usize = 512;
+
+/// A connection and what is known of the statements it has seen.
+pub struct Connection {
+    raw: rusqlite::Connection,
+    /// Texts known to hold one statement each.
+    single: RefCell<HashSet<String>>,
+}
+
+impl Connection {
+    /// Takes over a connection that has just been opened.
+    pub fn new(raw: rusqlite::Connection) -> Result<Self, Failure> {
+        raw.set_prepared_statement_cache_capacity(PREPARED_MAX);
+        // libsql has foreign keys on by default, as no other SQLite has.
+        raw.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;")?;
+        Ok(Connection { raw, single: RefCell::default() })
+    }
+
+    /// The binding's own connection, for settings.
+    pub fn raw(&self) -> &rusqlite::Connection {
+        &self.raw
+    }
+
+    /// Runs one write and returns how many rows it changed, as SQLite counts them: rows inserted, updated
+    /// or deleted by the statement itself, not by triggers. Of a statement that changes the schema the
+    /// number means nothing.
+    pub fn write(&self, statement: &Statement) -> Result<u64, Failure> {
+        let mut prepared = self.prepare(&statement.sql)?;
+        // BEGIN, COMMIT, SAVEPOINT and their kin count as read-only too; they would break the frame that
+        // the writer puts around a batch.
+        if prepared.readonly() {
+            return Err(Failure::Statement(format!("the statement writes nothing: {}", statement.sql)));
+        }
+        let rows = prepared.execute(params_from_iter(statement.params.iter().map(Parameter)))?;
+        Ok(rows as u64)
+    }
+
+    /// Runs the reads in one consistent view. It leaves no transaction open, unless even ROLLBACK fails.
+    pub fn view(&self, reads: &[Statement]) -> Result<Vec<Vec<Row>>, Failure> {
+        if let [read] = reads {
+            // A statement is a view by itself.
+            return Ok(vec![self.read(read)?]);
+        }
+        self.control("BEGIN DEFERRED")?;
+        let answers = reads.iter().map(|read| self.read(read)).collect::<Result<_, _>>();
+        let answers = answers.and_then(|answers| self.control("COMMIT").map(|()| answers));
+        if answers.is_err() {
+            self.abandon();
+        }
+        answers
+    }
+
+    fn read(&self, statement: &Statement) -> Result<Vec<Row>, Failure> {
+        let mut prepared = self.prepare(&statement.sql)?;
+        if !prepared.readonly() || prepared.column_count() == 0 {
+            return Err(Failure::Statement(format!("the statement reads nothing: {}", statement.sql)));
+        }
+        let mut found = prepared.query(params_from_iter(statement.params.iter().map(Parameter)))?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let columns = row.as_ref().column_count();
+            rows.push(
+                (0..columns).map(|column| cell(column, row.get_ref(column)?)).collect::<Result<_, _>>()?,
+            );
+        }
+        Ok(rows)
+    }
+
+    /// Runs a statement of the driver's own, such as COMMIT.
+    pub fn control(&self, sql: &'static str) -> Result<(), Failure> {
+        self.raw.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Whether a transaction is open. SQLite closes one by itself on some errors.
+    pub fn in_transaction(&self) -> bool {
+        !self.raw.is_autocommit()
+    }
+
+    /// Ends a transaction that failed, if SQLite has not ended it already.
+    pub fn abandon(&self) {
+        if self.in_transaction() {
+            // Where this fails, the caller sees the transaction still open and gives the connection up.
+            let _ = self.control("ROLLBACK");
+        }
+    }
+
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Failure> {
+        if !self.single.borrow().contains(sql) {
+            self.check_single(sql)?;
+            let mut single = self.single.borrow_mut();
+            if single.len() == PREPARED_MAX {
+                single.clear();
+            }
+            single.insert(sql.into());
+        }
+        Ok(self.raw.prepare_cached(sql)?)
+    }
+
+    /// Refuses a text of two statements, of which SQLite would prepare the first and forget the second.
+    fn check_single(&self, sql: &str) -> Result<(), Failure> {
+        let mut statements = Batch::new(&self.raw, sql);
+        match statements.next()? {
+            None => return Err(Failure::Statement(format!("expected a statement, found none: {sql:?}"))),
+            Some(first) => drop(first),
+        }
+        match statements.next() {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) | Err(_) => {
+                Err(Failure::Statement(format!("expected one statement, found more than one: {sql:?}")))
+            }
+        }
+    }
+}
+
+/// A cell on its way into SQLite.
+struct Parameter<'a>(&'a Cell);
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Cell::Null => ValueRef::Null,
+            Cell::Integer(number) => ValueRef::Integer(*number),
+            Cell::Real(number) => ValueRef::Real(*number),
+            Cell::Text(text) => ValueRef::Text(text.as_bytes()),
+            Cell::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+fn cell(column: usize, value: ValueRef<'_>) -> Result<Cell, Failure> {
+    Ok(match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Integer(number),
+        ValueRef::Real(number) => Cell::Real(number),
+        ValueRef::Text(bytes) => {
+            let text = std::str::from_utf8(bytes);
+            let text =
+                text.map_err(|error| Failure::Statement(format!("column {column} is not UTF-8: {error}")))?;
+            Cell::Text(text.into())
+        }
+        ValueRef::Blob(bytes) => Cell::Blob(bytes.into()),
+    })
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("texts", &self.single.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_seen_are_bounded() {
+        let connection = memory();
+        for number in 0..2 * PREPARED_MAX + 1 {
+            let read = Statement::new(format!("SELECT {number}"), vec![]);
+            let rows = connection.view(&[read]).expect("the read is right");
+            assert_eq!(rows, [[[Cell::Integer(number as i64)]]]);
+        }
+        assert!(connection.single.borrow().len() <= PREPARED_MAX);
+    }
+
+    fn memory() -> Connection {
+        let raw = rusqlite::Connection::open_in_memory().expect("memory");
+        Connection::new(raw).expect("it can be set up")
+    }
+}

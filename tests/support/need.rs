@@ -1,0 +1,54 @@
+//! What a case asks of the host that it is played on.
+//!
+//! Most needs follow from a case's steps. A column of the table that lacks one says so once, with the
+//! reason, and every case with that need is left out there.
+
+use std::collections::BTreeSet;
+
+use crate::case::{Act, Ask, Step};
+
+/// Something that not every host has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Need {
+    /// Several requests under way at once.
+    Waiting,
+    /// Clients whose going away reaches the server.
+    HangingUp,
+    /// Header fields that the Fetch standard keeps scripts from setting.
+    ForbiddenHeaders,
+    /// A host that compresses; the case says so.
+    Compression,
+}
+
+/// The request header fields of the Fetch standard that scripts cannot set, as far as cases use any.
+const FORBIDDEN: &[&str] =
+    &["accept-encoding", "connection", "content-length", "cookie", "host", "origin", "te"];
+
+impl Need {
+    /// The need of this word, for those that no step shows.
+    pub fn of_word(word: &str) -> Option<Need> {
+        (word == "compression").then_some(Need::Compression)
+    }
+
+    /// What these steps need.
+    pub fn of_steps(steps: &[Step]) -> BTreeSet<Need> {
+        let mut needs = BTreeSet::new();
+        for step in steps {
+            match &step.act {
+                Act::Background(_, ask) => {
+                    needs.insert(Need::Waiting);
+                    needs.extend(of_ask(ask));
+                }
+                Act::Request(ask, _) => needs.extend(of_ask(ask)),
+                Act::HangUp(_) => needs.extend([Need::HangingUp]),
+                Act::Join(..) | Act::Advance(_) | Act::Database(_) => {}
+            }
+        }
+        needs
+    }
+}
+
+fn of_ask(ask: &Ask) -> Option<Need> {
+    let forbidden = |(name, _): &(String, String)| FORBIDDEN.contains(&name.to_ascii_lowercase().as_str());
+    ask.headers.iter().any(forbidden).then_some(Need::ForbiddenHeaders)
+}
