@@ -30,7 +30,8 @@
 //!
 //! - `request: METHOD path?query`, below `/api/v1/` unless the path begins with a slash, with
 //!   `headers` (an empty value leaves out what would be implied), and one of `body` (a value, sent as JSON and
-//!   in other columns as MessagePack; `{$binary: …}` is binary), `raw` (a text as it is) and `raw_bytes`.
+//!   in other columns as MessagePack; `{$binary: …}` is binary), `raw` (a text as it is), `raw_bytes`, and
+//!   `wat` (a module of WebAssembly as text).
 //!   `format: json` or `msgpack` insists on a format. What must come back: `status` (200 unless said),
 //!   `problem` (the slug), `answer` (a pattern of the body), `answer_headers` (patterns),
 //!   `capture: {name: /json/pointer}` or `{name: header etag}` for later steps.
@@ -70,10 +71,14 @@ use selvedge_libsql::Local;
 use selvedge_puppet::{Ground, VirtualPlatform};
 use selvedge_tests::case::{self, Case, Format};
 use selvedge_tests::coverage::{Catalogue, Coverage};
+use selvedge_tests::engine::running;
 use selvedge_tests::host::InProcess;
 use selvedge_tests::need::Need;
 use selvedge_tests::player::Player;
 use selvedge_tests::tcp::Tcp;
+
+/// How many instructions a call of a module may carry out: an endless one ends in a moment.
+const FUEL: u64 = 20_000_000;
 
 /// How many cases are played at once.
 const THREADS: usize = 4;
@@ -124,11 +129,13 @@ impl Column {
     /// Plays a case on a server of its own.
     async fn play(self, case: &Case, catalogue: &Catalogue, coverage: &mut Coverage) -> Result<(), String> {
         let shared = self == Column::MessagePack;
-        let settings = Settings { base_path: case.base_path.clone(), shared, ..Settings::default() };
+        let base_path = case.base_path.clone();
+        let settings = Settings { base_path, shared, wasm_fuel: FUEL, ..Settings::default() };
         let format = self.format();
         match self {
             Column::InProcess | Column::MessagePack => {
-                let host = InProcess(Ground::new(memory(), settings, VirtualPlatform::new(1)).await);
+                let platform = running(VirtualPlatform::new(1));
+                let host = InProcess(Ground::new(memory(), settings, platform).await);
                 Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
             }
             Column::DaemonFile => {

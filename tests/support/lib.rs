@@ -3,6 +3,7 @@
 
 pub mod case;
 pub mod coverage;
+pub mod engine;
 pub mod flaky;
 pub mod host;
 pub mod need;

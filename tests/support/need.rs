@@ -18,6 +18,10 @@ pub enum Need {
     ForbiddenHeaders,
     /// A host that compresses; the case says so.
     Compression,
+    /// A host that runs modules of WebAssembly; the case says so.
+    Modules,
+    /// Modules that are stopped when they do too much; the case says so.
+    BoundedModules,
 }
 
 /// The request header fields of the Fetch standard that scripts cannot set, as far as cases use any.
@@ -27,7 +31,12 @@ const FORBIDDEN: &[&str] =
 impl Need {
     /// The need of this word, for those that no step shows.
     pub fn of_word(word: &str) -> Option<Need> {
-        (word == "compression").then_some(Need::Compression)
+        match word {
+            "compression" => Some(Need::Compression),
+            "modules" => Some(Need::Modules),
+            "bounded modules" => Some(Need::BoundedModules),
+            _ => None,
+        }
     }
 
     /// What these steps need.
