@@ -73,6 +73,8 @@ use selvedge_tests::case::{self, Case, Format};
 use selvedge_tests::coverage::{Catalogue, Coverage};
 use selvedge_tests::engine::running;
 use selvedge_tests::host::InProcess;
+use selvedge_tests::lambda;
+use selvedge_tests::lambda_emulator;
 use selvedge_tests::need::Need;
 use selvedge_tests::player::Player;
 use selvedge_tests::tcp::Tcp;
@@ -94,11 +96,21 @@ enum Column {
     DaemonFile,
     /// The daemon's listener by HTTP/2, values as MessagePack, the database in memory.
     DaemonHttp2,
+    /// The Lambda adapter in process: events of API Gateway, function URLs and load balancers by turns.
+    LambdaEvents,
+    /// A function behind the emulator of Lambda's runtime API.
+    LambdaEmulator,
 }
 
 impl Column {
-    const ALL: [Column; 4] =
-        [Column::InProcess, Column::MessagePack, Column::DaemonFile, Column::DaemonHttp2];
+    const ALL: [Column; 6] = [
+        Column::InProcess,
+        Column::MessagePack,
+        Column::DaemonFile,
+        Column::DaemonHttp2,
+        Column::LambdaEvents,
+        Column::LambdaEmulator,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -106,13 +118,15 @@ impl Column {
             Column::MessagePack => "msgpack",
             Column::DaemonFile => "daemon_file",
             Column::DaemonHttp2 => "daemon_http2",
+            Column::LambdaEvents => "lambda_events",
+            Column::LambdaEmulator => "lambda_emulator",
         }
     }
 
     fn format(self) -> Format {
         match self {
-            Column::InProcess | Column::DaemonFile => Format::Json,
-            Column::MessagePack | Column::DaemonHttp2 => Format::MessagePack,
+            Column::InProcess | Column::DaemonFile | Column::LambdaEmulator => Format::Json,
+            Column::MessagePack | Column::DaemonHttp2 | Column::LambdaEvents => Format::MessagePack,
         }
     }
 
@@ -122,7 +136,17 @@ impl Column {
             (Column::InProcess | Column::MessagePack, Need::Compression) => {
                 Some("a function call has nothing to gain from compression, so this host offers none")
             }
-            (Column::InProcess | Column::MessagePack | Column::DaemonFile | Column::DaemonHttp2, _) => None,
+            (Column::LambdaEmulator, Need::Waiting | Need::HangingUp) => Some(
+                "Lambda runs one invocation at a time in an environment, and hears of no client that goes away",
+            ),
+            (Column::LambdaEvents | Column::LambdaEmulator, Need::LongAnswers) => Some(
+                "AWS takes at most 6 MiB of an answer from a function; the adapter answers 413 beyond that",
+            ),
+            (Column::LambdaEmulator, Need::BrokenText) => {
+                Some("the emulator itself refuses bodies of type JSON that are not UTF-8; AWS passes them on")
+            }
+            (Column::InProcess | Column::MessagePack | Column::DaemonFile | Column::DaemonHttp2, _)
+            | (Column::LambdaEvents | Column::LambdaEmulator, _) => None,
         }
     }
 
@@ -147,6 +171,15 @@ impl Column {
             }
             Column::DaemonHttp2 => {
                 let host = Tcp::new(memory(), settings, Version::HTTP_2).await;
+                Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+            }
+            Column::LambdaEvents => {
+                let host = lambda::events(memory(), settings).await;
+                Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+            }
+            Column::LambdaEmulator => {
+                let program = Path::new(env!("CARGO_BIN_EXE_lambda-puppet"));
+                let host = lambda_emulator::emulated(program, &case.base_path).await;
                 Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
             }
         }
@@ -183,6 +216,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let (outcomes, coverage) = play_all(&wanted);
+    lambda_emulator::stop();
     let mut failed = report(&wanted, &outcomes);
     say(&coverage.summary());
     if filters.is_empty() {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::case::{Act, Ask, Step};
+use crate::case::{Act, Ask, Content, Step};
 
 /// Something that not every host has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +22,10 @@ pub enum Need {
     Modules,
     /// Modules that are stopped when they do too much; the case says so.
     BoundedModules,
+    /// Answers beyond some megabytes; the case says so.
+    LongAnswers,
+    /// Bodies that are said to be JSON and are not even text.
+    BrokenText,
 }
 
 /// The request header fields of the Fetch standard that scripts cannot set, as far as cases use any.
@@ -34,7 +38,8 @@ impl Need {
         match word {
             "compression" => Some(Need::Compression),
             "modules" => Some(Need::Modules),
-            "bounded modules" => Some(Need::BoundedModules),
+            "bounded_modules" => Some(Need::BoundedModules),
+            "long_answers" => Some(Need::LongAnswers),
             _ => None,
         }
     }
@@ -57,7 +62,11 @@ impl Need {
     }
 }
 
-fn of_ask(ask: &Ask) -> Option<Need> {
+fn of_ask(ask: &Ask) -> impl Iterator<Item = Need> {
     let forbidden = |(name, _): &(String, String)| FORBIDDEN.contains(&name.to_ascii_lowercase().as_str());
-    ask.headers.iter().any(forbidden).then_some(Need::ForbiddenHeaders)
+    let forbidden = ask.headers.iter().any(forbidden).then_some(Need::ForbiddenHeaders);
+    let json = |(name, value): &(String, String)| name == "content-type" && value.contains("json");
+    let broken = matches!(&ask.content, Content::Raw(bytes) if std::str::from_utf8(bytes).is_err())
+        && ask.headers.iter().any(json);
+    forbidden.into_iter().chain(broken.then_some(Need::BrokenText))
 }

@@ -29,7 +29,7 @@ use crate::host::{Host, Storage};
 const CONNECTIONS_MAX: usize = 100;
 
 /// The daemon's content codings.
-const CODINGS: Codings = Codings {
+pub const CODINGS: Codings = Codings {
     offered: &[Encoding::Zstd, Encoding::Brotli, Encoding::Gzip],
     encode: |encoding, body| TokioPlatform::default().encode(encoding, body),
 };

@@ -119,7 +119,7 @@ impl Along for Claiming<'_> {
     }
 
     fn extras(&self) -> Extras<'_> {
-        Extras { claim_id: self.claim_id, digest: None }
+        Extras { claim_id: self.claim_id, ..Extras::default() }
     }
 }
 

@@ -89,7 +89,7 @@ mod tests {
         ] {
             clock.learn(at(asked), at(answered), at(reading));
             assert_eq!(clock.of_host(at(20_000)), at(20_000 + ahead));
-            assert_eq!(clock.to_host(clock.of_host(at(7))), at(7));
+            assert_eq!(clock.to_host(clock.of_host(at(7000))), at(7000));
             assert!(!clock.is_stale(at(answered)) && !clock.is_stale(at(answered + 4999)));
             assert!(clock.is_stale(at(answered + 5000)) && clock.is_stale(at(answered - 1)));
         }

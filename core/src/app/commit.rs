@@ -8,7 +8,7 @@ use crate::platform::Platform;
 use crate::store::claims::Lane;
 use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
 use crate::store::projection::{self, Extras};
-use crate::store::runs::Guard;
+use crate::store::runs::{Basis, Guard};
 use crate::store::tasks::FairOrders;
 use crate::store::{StoreError, history, runs, signals, tasks, workflows};
 use crate::time::Duration;
@@ -231,12 +231,17 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// Commits a run that is new.
-    pub(super) async fn create(&self, mut decided: Decided, along: &impl Along) -> Result<Created, Fault> {
+    pub(super) async fn create(
+        &self,
+        mut decided: Decided,
+        along: &impl Along,
+        basis: Basis,
+    ) -> Result<Created, Fault> {
         self.stamp(&mut decided.after.run);
         let mut batch = Batch::default();
         workflows::keep_document(&mut batch, &decided.after.run.tenant, &decided.after.workflow);
         let kept = batch.writes.len();
-        batch.writes.extend(self.project(&mut decided, None, &Extras::default()).writes);
+        batch.writes.extend(self.project(&mut decided, None, &Extras { basis, ..Extras::default() }).writes);
         let own = batch.writes.len();
         along.add(&decided, &mut batch);
         let mut lost = None;
@@ -278,12 +283,19 @@ impl<D: Database, P: Platform> App<D, P> {
                 None => {}
             }
             if !made {
-                return Ok(Created::Exists);
+                let is_there = basis == Basis::Any || self.is_there(&decided.after.run).await?;
+                return Ok(if is_there { Created::Exists } else { Created::Outdated });
             }
             self.announce(&decided);
             return Ok(Created::New(Box::new(decided)));
         }
         Err(lost.map_or(Fault::Contended, Fault::from))
+    }
+
+    /// Whether there is a run of this id.
+    async fn is_there(&self, run: &Run) -> Result<bool, Fault> {
+        let rows = self.database.read(vec![runs::version_of(&run.tenant, &run.id)]).await?;
+        Ok(rows.into_iter().flatten().next().is_some())
     }
 
     /// Whether the run of this id in the database is the one that was to be created: its seed is random.
@@ -455,6 +467,8 @@ pub(super) enum Created {
     New(Box<Decided>),
     /// There was one of this id already.
     Exists,
+    /// Its version is not the newest of the workflow any more.
+    Outdated,
 }
 
 /// Whether a command was answered from the run's state alone.

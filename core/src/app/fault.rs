@@ -72,6 +72,34 @@ pub(super) fn stored(error: &StoreError) -> Problem {
         StoreError::Database(DatabaseError::Unavailable { .. }) => Problem::unavailable(
             "the database cannot take this now; nothing of the request was done, try again",
         ),
+        StoreError::Database(DatabaseError::Storage(words)) => {
+            Problem::unavailable(format!("{words}; nothing of the request was done"))
+        }
         StoreError::Database(DatabaseError::Broken(_)) | StoreError::Corrupt(_) => Problem::internal(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_see_the_cause_only_where_it_is_meant_for_them() {
+        let secret = || "disk /dev/sda1".to_owned();
+        let rows = [
+            (DatabaseError::Unavailable { message: secret(), indeterminate: false }, 503, "try again"),
+            (
+                DatabaseError::Storage("the site's storage is full".into()),
+                503,
+                "the site's storage is full; ",
+            ),
+            (DatabaseError::Broken(secret()), 500, "mistake"),
+        ];
+        for (error, status, words) in rows {
+            let problem = stored(&error.clone().into());
+            assert_eq!(problem.status(), status, "{error:?}");
+            assert!(problem.detail.contains(words), "{}", problem.detail);
+            assert!(!problem.detail.contains("sda1"), "{}", problem.detail);
+        }
     }
 }

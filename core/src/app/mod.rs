@@ -78,14 +78,14 @@ pub struct Settings {
     pub durability: &'static str,
     /// How many `http` tasks this server runs at once; 0 leaves them to other servers.
     pub http_concurrency: usize,
+    /// Whether other servers may use the same database at the same time.
+    pub shared: bool,
     /// How many `wasm` tasks this server runs at once, if its host runs modules; 0 leaves them to others.
     pub wasm_concurrency: usize,
     /// How large the memory of one call of a module may become, in bytes.
     pub wasm_memory_bytes_max: usize,
     /// How many instructions one call of a module may carry out, where the host counts them.
     pub wasm_fuel: u64,
-    /// Whether other servers may use the same database at the same time.
-    pub shared: bool,
 }
 
 impl Default for Settings {
@@ -96,10 +96,10 @@ impl Default for Settings {
             host: "embedded",
             durability: "fsync",
             http_concurrency: 64,
+            shared: false,
             wasm_concurrency: 4,
             wasm_memory_bytes_max: 64 << 20,
             wasm_fuel: 100_000_000_000,
-            shared: false,
         }
     }
 }
@@ -151,6 +151,8 @@ pub struct App<D, P> {
     polls: Polls,
     hot: HotRuns,
     compiled: Mutex<HashMap<(TenantId, Version), Arc<Workflow>>>,
+    /// The newest version of workflows as last read; a run that is started on it checks that it still is.
+    newest: Mutex<HashMap<crate::ids::WorkflowName, Version>>,
     queues: Queues,
     bells: Bells,
     alarm: Alarm,
@@ -188,6 +190,7 @@ impl<D: Database, P: Platform> App<D, P> {
             polls: Polls::default(),
             hot: HotRuns::default(),
             compiled: Mutex::default(),
+            newest: Mutex::default(),
             queues: Queues::default(),
             bells: Bells::default(),
             alarm: Alarm::default(),

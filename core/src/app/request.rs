@@ -125,7 +125,7 @@ impl<F: Fn(&Decided) -> Answer> Along for Ask<'_, F> {
     }
 
     fn extras(&self) -> Extras<'_> {
-        Extras { claim_id: None, digest: self.digest }
+        Extras { digest: self.digest, ..Extras::default() }
     }
 }
 

@@ -15,17 +15,18 @@ use crate::http::problem::{FieldError, Problem, Slug};
 use crate::ids::{RunId, SessionId, Tag, TaskName, TenantId, Version, WorkflowName, uuid_v7};
 use crate::platform::Platform;
 use crate::store::database::Database;
+use crate::store::runs::Basis;
 use crate::store::{runs as rows, tasks, workflows};
 use crate::time::{Duration, Timestamp};
 use crate::value::{Object, Payload, Pointer, Value};
 use crate::workflow::model::{TaskIx, Workflow};
 
-use super::App;
 use super::bells::Topic;
 use super::commit::{Along, Created};
 use super::fault::{Fault, stored};
 use super::request::{Ask, Keep};
 use super::shapes::{RunOutput, RunResult, RunShape};
+use super::{App, lock};
 
 /// An input, output, signal or expression may be at most this long, as JSON text in bytes.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 20;
@@ -153,21 +154,38 @@ pub(crate) struct Rerun {
     id: Option<RunId>,
 }
 
+/// Of how many workflows the newest version is remembered.
+const NEWEST_MAX: usize = 1000;
+
 /// A run to be, checked.
 struct Prepared {
     id: RunId,
     workflow: Arc<Workflow>,
     created: CreatedEvent,
     reused: Vec<Reused>,
+    basis: Basis,
+}
+
+/// Whether the newest version of a workflow may be one that was remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Newest {
+    Remembered,
+    Read,
 }
 
 impl<D: Database, P: Platform> App<D, P> {
     pub(super) async fn start_run(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
         let query: StartQuery = call.query()?;
         let wait = bounded(query.wait, "/query/wait")?;
-        let prepared = self.prepare(call.body()?).await?;
-        let id = prepared.id.clone();
-        let created = self.create_prepared(prepared, keep).await?;
+        let prepared = self.prepare(call.body()?, Newest::Remembered).await?;
+        let (id, created) = match self.create_prepared(prepared, keep).await? {
+            Some(run) => (run.id.clone(), run),
+            None => {
+                let prepared = self.prepare(call.body()?, Newest::Read).await?;
+                let run = self.create_prepared(prepared, keep).await?.ok_or_else(Problem::internal)?;
+                (run.id.clone(), run)
+            }
+        };
         if wait > Duration::ZERO && !created.is_terminal() {
             let run = self.wait_for_end(&self.tenant, &id, wait).await?;
             return Ok(run_answer(201, &run).at(location(&id)));
@@ -175,8 +193,9 @@ impl<D: Database, P: Platform> App<D, P> {
         Ok(run_answer(201, &created).at(location(&id)))
     }
 
-    async fn create_prepared(&self, prepared: Prepared, keep: Option<&Keep>) -> Result<Run, Problem> {
-        let Prepared { id, workflow, created, reused } = prepared;
+    /// The new run; none if its version turned out not to be the newest.
+    async fn create_prepared(&self, prepared: Prepared, keep: Option<&Keep>) -> Result<Option<Run>, Problem> {
+        let Prepared { id, workflow, created, reused, basis } = prepared;
         let new = NewRun { tenant: self.tenant.clone(), id: id.clone(), created, reused };
         let decided = start(new, workflow, self.now());
         let along = Ask {
@@ -187,14 +206,15 @@ impl<D: Database, P: Platform> App<D, P> {
                 run_answer(201, &decided.after.run).at(location(&decided.after.run.id))
             },
         };
-        match self.create(decided, &along).await.map_err(|fault| fault.of_run(id.as_str()))? {
-            Created::New(decided) => Ok(decided.after.run),
+        match self.create(decided, &along, basis).await.map_err(|fault| fault.of_run(id.as_str()))? {
+            Created::New(decided) => Ok(Some(decided.after.run)),
+            Created::Outdated => Ok(None),
             Created::Exists => Err(Problem::new(Slug::RunExists, format!("there is a run {id} already"))),
         }
     }
 
-    async fn prepare(&self, body: StartRun) -> Result<Prepared, Problem> {
-        let workflow = self.requested_workflow(&body).await?;
+    async fn prepare(&self, body: StartRun, newest: Newest) -> Result<Prepared, Problem> {
+        let (workflow, basis) = self.requested_workflow(&body, newest).await?;
         let input = body.input.unwrap_or_else(|| Value::Object(Object::new()));
         check_input(&workflow, &input)?;
         let now = self.now();
@@ -229,13 +249,23 @@ impl<D: Database, P: Platform> App<D, P> {
             execution_timeout: body.execution_timeout.or(workflow.execution_timeout),
         };
         let id = body.id.unwrap_or_else(|| self.new_run_id(now));
-        Ok(Prepared { id, workflow, created, reused: Vec::new() })
+        Ok(Prepared { id, workflow, created, reused: Vec::new(), basis })
     }
 
-    async fn requested_workflow(&self, body: &StartRun) -> Result<Arc<Workflow>, Problem> {
+    async fn requested_workflow(
+        &self,
+        body: &StartRun,
+        newest: Newest,
+    ) -> Result<(Arc<Workflow>, Basis), Problem> {
         let tenant = &self.tenant;
         match (&body.workflow, &body.document) {
             (Some(name), None) => {
+                let remembered = lock(&self.newest).get(name).cloned();
+                if let (None, Newest::Remembered, Some(version)) = (&body.version, newest, remembered) {
+                    let workflow =
+                        self.compiled(tenant, &version).await.map_err(|error| self.problem(&error))?;
+                    return Ok((workflow, Basis::Newest));
+                }
                 let statement = match &body.version {
                     Some(version) => workflows::by_version(tenant, name, version),
                     None => workflows::newest(tenant, name),
@@ -245,7 +275,11 @@ impl<D: Database, P: Platform> App<D, P> {
                     None => Problem::not_found("workflow", name),
                 })?;
                 let row = workflows::read(row).map_err(|error| self.problem(&error))?;
-                self.compiled(tenant, &row.version).await.map_err(|error| self.problem(&error))
+                if body.version.is_none() {
+                    self.remember_newest(name, &row.version);
+                }
+                let workflow = self.compiled(tenant, &row.version).await;
+                Ok((workflow.map_err(|error| self.problem(&error))?, Basis::Any))
             }
             (None, Some(document)) => {
                 if body.version.is_some() {
@@ -255,7 +289,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 let at = Pointer::from("/document");
                 let mut workflow = self.compile(document, &at, None)?;
                 self.pin(&mut workflow, &at, None).await?;
-                Ok(Arc::new(workflow))
+                Ok((Arc::new(workflow), Basis::Any))
             }
             (None, None) => {
                 Err(one_fault("", "expected workflow (a saved workflow's name) or document, found neither"))
@@ -264,6 +298,14 @@ impl<D: Database, P: Platform> App<D, P> {
                 Err(one_fault("/document", "expected one of workflow and document, found both"))
             }
         }
+    }
+
+    fn remember_newest(&self, name: &WorkflowName, version: &Version) {
+        let mut newest = lock(&self.newest);
+        if newest.len() >= NEWEST_MAX {
+            newest.clear();
+        }
+        newest.insert(name.clone(), version.clone());
     }
 
     pub(super) async fn get_run(&self, call: &Call<'_>) -> Result<Answer, Problem> {
@@ -378,7 +420,8 @@ impl<D: Database, P: Platform> App<D, P> {
             execution_timeout: run.execution_timeout,
         };
         let id = body.id.unwrap_or_else(|| self.new_run_id(self.now()));
-        let new = self.create_prepared(Prepared { id, workflow, created, reused }, keep).await?;
+        let prepared = Prepared { id, workflow, created, reused, basis: Basis::Any };
+        let new = self.create_prepared(prepared, keep).await?.ok_or_else(Problem::internal)?;
         Ok(run_answer(201, &new).at(location(&new.id)))
     }
 

@@ -5,6 +5,8 @@
 
 pub mod exchange;
 
+pub mod base_path;
+
 pub mod catalogue;
 pub mod operations;
 

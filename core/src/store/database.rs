@@ -73,6 +73,10 @@ pub enum DatabaseError {
         /// True when a write may have been committed although its reply was lost.
         indeterminate: bool,
     },
+    /// The place where the database lies cannot hold it: it is full, or was cleared by its owner. A write
+    /// that failed so was not committed. The words are for clients too: they say what a person can do.
+    #[error("{0}")]
+    Storage(Cow<'static, str>),
     /// The statement itself is wrong, or the file is not what it should be: a defect, not a passing state.
     #[error("the database refused a statement: {0}")]
     Broken(String),

@@ -5,7 +5,7 @@ use crate::engine::{Decided, Run, Slice, What};
 use crate::ids::RequestKey;
 
 use super::database::{Batch, Cell, Statement};
-use super::runs::Guard;
+use super::runs::{Basis, Guard};
 use super::tasks::{FairOrders, Stopped};
 use super::{history, leases, runs, signals, tasks};
 
@@ -16,6 +16,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) claim_id: Option<&'a RequestKey>,
     /// The digest of the report that ends a lease.
     pub(crate) digest: Option<&'a str>,
+    /// What the version of a new run must be.
+    pub(crate) basis: Basis,
 }
 
 /// The writes of a decision taken on the commit `before`; `None` for a new run.
@@ -31,7 +33,7 @@ pub(crate) fn project(
     let mut batch = Batch::default();
     match before {
         Some(guard) => runs::update(&mut batch, &slice.run, guard),
-        None => runs::insert(&mut batch, &slice.run),
+        None => runs::insert(&mut batch, &slice.run, extras.basis),
     }
     for event in &decided.events {
         guard_expiry(&mut batch, slice, &event.what, event.at);

@@ -107,18 +107,47 @@ fn read_phase(columns: &mut Columns) -> Result<RunPhase, StoreError> {
     }
 }
 
+/// What a new run's version must be for the run to be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Basis {
+    /// Any: the version was asked for, or read for this request.
+    #[default]
+    Any,
+    /// Still the newest of its workflow: it was only remembered.
+    Newest,
+}
+
+macro_rules! insert {
+    ($values:literal) => {
+        concat!(
+            "INSERT INTO runs (tenant, id, workflow, version, revision, commit_id, status, stopping, input, \
+             output, failure, failure_category, vars, attributes, tags, session_id, rerun_of, priority, seed, \
+             created_at, start_at, started_at, finished_at, updated_at, execution_timeout, deadline, counts, \
+             last_seq, signals_received, signals_buffered, fair_order, wake_at) ",
+            $values
+        )
+    };
+}
+
 /// Adds a new run, with its tags and attributes. The primary key refuses a second one of the same id.
-pub(crate) fn insert(batch: &mut Batch, run: &Run) {
-    const SQL: &str = "INSERT INTO runs (tenant, id, workflow, version, revision, commit_id, status, stopping, input, \
-        output, failure, failure_category, vars, attributes, tags, session_id, rerun_of, priority, seed, \
-        created_at, start_at, started_at, finished_at, updated_at, execution_timeout, deadline, counts, \
-        last_seq, signals_received, signals_buffered, fair_order, wake_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
-        ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, \
-        ?27, ?28, ?29, ?30, ?31, ?32)";
+pub(crate) fn insert(batch: &mut Batch, run: &Run, basis: Basis) {
+    const ANY: &str = insert!(
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, \
+         ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)"
+    );
+    const NEWEST: &str = insert!(
+        "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, \
+         ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32 WHERE ?4 = (SELECT version FROM workflows \
+         WHERE tenant = ?1 AND name = ?3 ORDER BY number DESC LIMIT 1)"
+    );
+    let sql = match basis {
+        Basis::Any => ANY,
+        Basis::Newest => NEWEST,
+    };
     batch.expect(
         1,
         Statement::new(
-            SQL,
+            sql,
             vec![
                 run.tenant.text().into(),
                 run.id.text().into(),

@@ -74,9 +74,14 @@ pub(crate) struct ServeArgs {
     /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) bind: Option<String>,
-    /// The database file, or :memory: [default: selvedge.db]
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    /// The database: a file, :memory:, or a libsql server's http://, https:// or libsql:// address [default:
+    /// selvedge.db]
+    #[arg(long, value_name = "PLACE", value_hint = ValueHint::FilePath)]
     pub(crate) database: Option<String>,
+    /// What the database's server asks for; better given as SELVEDGE_DATABASE_TOKEN, which no list of processes
+    /// shows
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) database_token: Option<String>,
     /// Save every workflow document (*.yaml, *.yml, *.toml, *.json) of this directory at start
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) workflows: Option<String>,
@@ -115,6 +120,7 @@ impl ServeArgs {
         [
             ("bind", &self.bind),
             ("database", &self.database),
+            ("database_token", &self.database_token),
             ("workflows", &self.workflows),
             ("base_path", &self.base_path),
             ("log", &self.log),

@@ -9,16 +9,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use selvedge::http::base_path;
 use selvedge::time::Duration;
+use selvedge_libsql::{Place, Token};
 use toml::de::{DeTable, DeValue};
 
 /// Names the settings' file when `--config` does not.
 pub(crate) const FILE_ENV: &str = "SELVEDGE_CONFIG";
 
 /// Every setting and its default; an empty default is "none".
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("bind", "127.0.0.1:8080"),
     ("database", "selvedge.db"),
+    (TOKEN, ""),
     ("workflows", ""),
     ("base_path", ""),
     ("log", "text"),
@@ -29,6 +32,9 @@ const SETTINGS: [(&str, &str); 10] = [
     ("shutdown_grace", "30s"),
 ];
 
+/// The one setting that nobody is shown.
+const TOKEN: &str = "database_token";
+
 const CONNECTIONS_MAX: usize = 1_000_000;
 const HTTP_CONCURRENCY_MAX: usize = 100_000;
 
@@ -36,7 +42,9 @@ const HTTP_CONCURRENCY_MAX: usize = 100_000;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Config {
     pub(crate) bind: String,
-    pub(crate) database: DatabasePlace,
+    pub(crate) database: Place,
+    /// What the database's server asks for.
+    pub(crate) database_token: Option<Token>,
     pub(crate) workflows: Option<PathBuf>,
     /// Empty, or a slash and segments without a trailing slash.
     pub(crate) base_path: String,
@@ -46,15 +54,6 @@ pub(crate) struct Config {
     pub(crate) connections_max: usize,
     pub(crate) http_concurrency: usize,
     pub(crate) shutdown_grace: Duration,
-}
-
-/// Where the state is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum DatabasePlace {
-    /// Nowhere: gone when the process is.
-    Memory,
-    /// A file, made when it is missing.
-    File(PathBuf),
 }
 
 /// How log lines look.
@@ -142,8 +141,9 @@ impl Settings {
         let config = Config {
             bind: self.get("bind", &mut faults, value::bind),
             database: self.get("database", &mut faults, value::database),
+            database_token: self.get(TOKEN, &mut faults, value::token),
             workflows: self.get("workflows", &mut faults, value::optional_path),
-            base_path: self.get("base_path", &mut faults, value::base_path),
+            base_path: self.get("base_path", &mut faults, base_path::read),
             log: self.get("log", &mut faults, value::log_format),
             log_level: self.get("log_level", &mut faults, value::log_level),
             access: self.get("unauthenticated", &mut faults, value::access),
@@ -198,17 +198,23 @@ filler! {
     usize => 0,
     Duration => Duration::ZERO,
     Option<PathBuf> => None,
-    DatabasePlace => DatabasePlace::Memory,
+    Place => Place::Memory,
+    Option<Token> => None,
     LogFormat => LogFormat::Text,
     Access => Access::Loopback,
     tracing::Level => tracing::Level::INFO,
 }
 
 impl fmt::Display for Settings {
-    /// A settings' file that says the same, each line with where its value comes from.
+    /// A settings' file that says the same, each line with where its value comes from. Of the token it says
+    /// only that.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (key, _) in SETTINGS {
             let Given { text, source } = &self.0[key];
+            if key == TOKEN && !text.is_empty() {
+                writeln!(f, "{:40} # {source}", format!("# {key} is set and not shown"))?;
+                continue;
+            }
             // A JSON string is a TOML string.
             let value = serde_json::Value::from(text.as_str());
             writeln!(f, "{:40} # {source}", format!("{key} = {value}"))?;
@@ -327,7 +333,8 @@ mod tests {
     fn every_setting_has_a_flag_and_is_read() {
         let args = crate::cli::ServeArgs {
             bind: Some("localhost:0".into()),
-            database: Some(":memory:".into()),
+            database: Some("http://127.0.0.1:8081".into()),
+            database_token: Some("a.b-c".into()),
             workflows: Some("w".into()),
             base_path: Some("/a/b/".into()),
             log: Some("json".into()),
@@ -342,7 +349,8 @@ mod tests {
         assert!(settings.0.values().all(|given| matches!(given.source, Source::Flag(_))));
         let expected = Config {
             bind: "localhost:0".into(),
-            database: DatabasePlace::Memory,
+            database: "http://127.0.0.1:8081".parse().expect("a place"),
+            database_token: Some("a.b-c".parse().expect("a token")),
             workflows: Some("w".into()),
             base_path: "/a/b".into(),
             log: LogFormat::Json,
@@ -361,9 +369,10 @@ mod tests {
             ("bind", "8080", "--bind: expected a host and a port"),
             ("bind", ":8080", "--bind: expected a host and a port"),
             ("bind", "h:70000", "--bind: expected a host and a port"),
-            ("database", "libsql://h", "--database: a database on a server (libsql://) is not supported"),
-            ("database", "https://h", "--database: a database on a server (https://) is not supported"),
+            ("database", "ws://h", "--database: expected the address of a libsql server (http://, https://"),
+            ("database", "libsql://h?authToken=x", "--database: the address of a database does not hold its"),
             ("database", "", "--database: expected a path"),
+            ("database_token", "two words", "--database-token: expected a token of visible ASCII"),
             ("base_path", "x", "--base-path: expected a path"),
             ("base_path", "/a//b", "--base-path: expected a path"),
             ("base_path", "/a/../b", "--base-path: expected a path"),
@@ -415,5 +424,25 @@ mod tests {
         assert!(printed.contains("# --base-path\n") && printed.contains("# default\n"), "{printed}");
         let config = gather(&[], &[], Some(&printed)).expect("no fault").read().expect("no fault");
         assert_eq!(config.base_path, "/x");
+    }
+
+    #[test]
+    fn the_token_is_not_printed() {
+        let env: &[_] = &[("SELVEDGE_DATABASE_TOKEN", "s3cret")];
+        let settings = gather(&[], env, None).expect("no fault");
+        let printed = settings.to_string();
+        assert!(!printed.contains("s3cret") && !format!("{:?}", settings.read()).contains("s3cret"));
+        assert!(
+            printed.contains("# database_token is set and not shown    # SELVEDGE_DATABASE_TOKEN\n"),
+            "{printed}"
+        );
+        assert!(gather(&[], &[], Some(&printed)).is_ok());
+        for settings in [
+            gather(&[(TOKEN, "s3cret s3cret")], &[], None),
+            gather(&[], &[], Some("database_token = \"s3cret s3cret\"")),
+        ] {
+            let fault = first_fault(settings.expect("no fault yet").read());
+            assert!(!fault.contains("s3cret"), "{fault}");
+        }
     }
 }

@@ -4,20 +4,20 @@
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use selvedge::{App, Settings};
-use selvedge_libsql::Local;
+use selvedge_libsql::{Libsql, Place};
 use serde_json::Value;
 
 use selvedge_tokio::TokioPlatform;
 
 /// The server of this binary.
-pub(crate) type Server = App<Local, TokioPlatform>;
+pub(crate) type Server = App<Libsql, TokioPlatform>;
 
 /// Why there is no server in this process.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     /// The driver could not open the database.
     #[error(transparent)]
-    Driver(#[from] selvedge_libsql::local::OpenError),
+    Driver(#[from] selvedge_libsql::OpenError),
     /// Core could not use it.
     #[error(transparent)]
     Core(#[from] selvedge::OpenError),
@@ -26,7 +26,8 @@ pub(crate) enum OpenError {
 /// A server on an empty database in memory.
 pub(crate) async fn scratch() -> Result<Server, OpenError> {
     let settings = Settings { host: "daemon", http_concurrency: 0, ..Settings::default() };
-    Ok(App::open(Local::memory()?, TokioPlatform::default(), settings).await?)
+    let database = Libsql::open(&Place::Memory, None).await?;
+    Ok(App::open(database, TokioPlatform::default(), settings).await?)
 }
 
 /// Sends one request and reads the answer as JSON; text that is not JSON comes back as a string.

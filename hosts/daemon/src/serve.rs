@@ -11,12 +11,12 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 use selvedge::http::body::Body;
 use selvedge::{App, Budget, Settings};
-use selvedge_libsql::Local;
+use selvedge_libsql::Libsql;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::config::{Access, Config, DatabasePlace};
+use crate::config::{Access, Config};
 use crate::inprocess::Server;
 use crate::listener::{self, Handler, Upload};
 use crate::stop::{Phase, Stop};
@@ -45,7 +45,7 @@ pub(crate) enum StartError {
     Taken { bind: String, port: u16 },
     /// The database cannot be had; the driver names it.
     #[error(transparent)]
-    Driver(#[from] selvedge_libsql::local::OpenError),
+    Driver(#[from] selvedge_libsql::OpenError),
     /// The database is there and cannot be used.
     #[error("{place}: {cause}")]
     Database { place: String, cause: selvedge::OpenError },
@@ -88,14 +88,6 @@ impl Running {
     }
 }
 
-/// The database's name in messages.
-pub(crate) fn place(database: &DatabasePlace) -> String {
-    match database {
-        DatabasePlace::Memory => ":memory:".to_owned(),
-        DatabasePlace::File(path) => path.display().to_string(),
-    }
-}
-
 /// Takes the address, if it may be taken.
 async fn bind(bind: &str, access: Access) -> Result<TcpListener, StartError> {
     let address = |cause| StartError::Address { bind: bind.to_owned(), cause };
@@ -114,19 +106,17 @@ async fn bind(bind: &str, access: Access) -> Result<TcpListener, StartError> {
 }
 
 async fn open(config: &Config) -> Result<Server, StartError> {
+    let database = Libsql::open(&config.database, config.database_token.clone()).await?;
     let settings = Settings {
         base_path: config.base_path.clone(),
         host: "daemon",
-        durability: "fsync",
+        durability: database.durability(),
+        shared: database.is_shared(),
         http_concurrency: config.http_concurrency,
         ..Settings::default()
     };
-    let database = match &config.database {
-        DatabasePlace::Memory => Local::memory()?,
-        DatabasePlace::File(path) => Local::open(path, Default::default())?,
-    };
     let opened = App::open(database, TokioPlatform::default(), settings).await;
-    opened.map_err(|cause| StartError::Database { place: place(&config.database), cause })
+    opened.map_err(|cause| StartError::Database { place: config.database.to_string(), cause })
 }
 
 struct Api(Arc<Server>);

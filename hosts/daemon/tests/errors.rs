@@ -204,9 +204,11 @@ async fn databases_that_cannot_be_used_are_named() {
     let itself = path(".");
     said(&refused(&["--database", &itself]).await, 1, &["is a directory, expected a file"]);
     said(
-        &refused(&["--database", "libsql://host"]).await,
+        &refused(&["--database", "postgres://host"]).await,
         2,
-        &["--database: a database on a server (libsql://)"],
+        &[
+            "--database: expected the address of a libsql server (http://, https:// or libsql://), found postgres://",
+        ],
     );
 
     let owned = path("owned.db");

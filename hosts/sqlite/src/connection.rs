@@ -3,6 +3,9 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
+// The method `next` of a `Batch` is the other binding's own.
+#[cfg(target_family = "wasm")]
+use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Batch, CachedStatement, params_from_iter};
 use selvedge::store::database::{Cell, Row, Statement};

@@ -32,7 +32,8 @@ fn main() {
     let begun = Instant::now();
     modules.compile(&bytes).expect("it compiles");
     let compilation = begun.elapsed();
-    let input = Bytes::from_static(br#"{"sku":"a-1","count":3,"note":"sixty-four bytes of input or so, here"}"#);
+    let input =
+        Bytes::from_static(br#"{"sku":"a-1","count":3,"note":"sixty-four bytes of input or so, here"}"#);
     let module = ModuleDigest::of(&bytes);
     let closure: Box<dyn Fn(&[u8]) -> Bytes> =
         Box::new(|input| [&b"{\"output\":"[..], input, b"}"].concat().into());

@@ -53,12 +53,7 @@ fn call(module: &Bytes, function: &str, time: Duration, fuel: u64) -> ModuleCall
         function: function.parse().expect("a name"),
         input: Bytes::from_static(b"[1,2]"),
         guest: Guest::new(Encoding::Json, Timestamp::from_millis(0), checkpoints),
-        limits: ModuleLimits {
-            time,
-            fuel,
-            memory_bytes_max: MEMORY_BYTES_MAX,
-            output_bytes_max: 1 << 20,
-        },
+        limits: ModuleLimits { time, fuel, memory_bytes_max: MEMORY_BYTES_MAX, output_bytes_max: 1 << 20 },
     }
 }
 
@@ -147,7 +142,9 @@ async fn bad_modules_are_refused_and_bytes_are_asked_for() {
         flipped[at] ^= 0x55;
         let bytes = Bytes::from(flipped.clone());
         if modules.check(&bytes).await.is_ok() {
-            let _ = modules.run(call(&bytes, "good", Duration::from_millis(100), FUEL), Some(bytes.clone())).await;
+            let _ = modules
+                .run(call(&bytes, "good", Duration::from_millis(100), FUEL), Some(bytes.clone()))
+                .await;
         }
         flipped[at] ^= 0x55;
     }

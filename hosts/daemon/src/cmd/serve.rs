@@ -24,7 +24,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<Exit, CommandError> {
         Access::Loopback => "open to everybody on this machine: no authentication",
         Access::Everybody => "open to everybody who reaches it: no authentication",
     };
-    tracing::info!("listening on {}, database {}, {open}", running.url, serve::place(&config.database));
+    tracing::info!("listening on {}, database {}, {open}", running.url, config.database);
     if config.bind.ends_with(":0") {
         terminal::out(&running.url);
     }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Access, DatabasePlace, LogFormat};
+use selvedge_libsql::{Place, Token};
+
+use super::{Access, LogFormat};
 
 pub(super) fn bind(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {
@@ -11,35 +13,19 @@ pub(super) fn bind(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn database(text: &str) -> Result<DatabasePlace, String> {
-    if let Some((scheme @ ("libsql" | "http" | "https" | "ws" | "wss"), _)) = text.split_once("://") {
-        return Err(format!(
-            "a database on a server ({scheme}://) is not supported by this version yet: \
-             give a path such as selvedge.db, or :memory:"
-        ));
+pub(super) fn database(text: &str) -> Result<Place, String> {
+    text.parse().map_err(|fault: selvedge_libsql::PlaceError| fault.to_string())
+}
+
+pub(super) fn token(text: &str) -> Result<Option<Token>, String> {
+    if text.is_empty() {
+        return Ok(None);
     }
-    match text {
-        "" => Err("expected a path or :memory:, found nothing".to_owned()),
-        ":memory:" => Ok(DatabasePlace::Memory),
-        path => Ok(DatabasePlace::File(path.into())),
-    }
+    text.parse().map(Some).map_err(|fault: selvedge_libsql::remote::TokenError| fault.to_string())
 }
 
 pub(super) fn optional_path(text: &str) -> Result<Option<PathBuf>, String> {
     Ok((!text.is_empty()).then(|| Path::new(text).to_owned()))
-}
-
-pub(super) fn base_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
-    let is_segment = |segment: &str| {
-        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-        !segment.is_empty() && !matches!(segment, "." | "..") && segment.bytes().all(is_plain)
-    };
-    match path.strip_prefix('/') {
-        None if path.is_empty() => Ok(String::new()),
-        Some(segments) if segments.split('/').all(is_segment) => Ok(path.to_owned()),
-        _ => Err(format!("expected a path such as /selvedge, of letters, digits and -._~, found {text:?}")),
-    }
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {

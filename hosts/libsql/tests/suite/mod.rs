@@ -16,16 +16,31 @@ macro_rules! driver_suite {
     ($driver:ident, $open:expr) => {
         mod $driver {
             use super::*;
-            $crate::driver_suite!(@cases $open;
-                keeps_every_kind_of_value, commits_whole_or_not_at_all, checks_expectations,
-                counts_rows_of_each_kind_of_write, refuses_what_violates_a_constraint,
-                answers_for_each_batch_of_a_call, applies_batches_in_the_order_of_calls,
-                keeps_the_order_behind_a_refusal, commits_what_nobody_waits_for, reads_one_view,
-                reads_what_was_answered, names_wrong_statements, leaves_transactions_to_the_driver,
-                takes_nothing_for_an_answer, changes_the_schema_under_prepared_statements);
+            $crate::driver_cases!([$crate::driver_tests] $open);
         }
     };
-    (@cases $open:expr; $($case:ident),*) => {
+}
+
+/// Hands the names of the cases to a macro, after an argument for it.
+#[macro_export]
+macro_rules! driver_cases {
+    ([$($then:tt)+] $argument:tt) => {
+        $($then)+! {
+            $argument;
+            keeps_every_kind_of_value, commits_whole_or_not_at_all, checks_expectations,
+            counts_rows_of_each_kind_of_write, refuses_what_violates_a_constraint,
+            answers_for_each_batch_of_a_call, applies_batches_in_the_order_of_calls,
+            keeps_the_order_behind_a_refusal, commits_what_nobody_waits_for, reads_one_view,
+            reads_what_was_answered, names_wrong_statements, leaves_transactions_to_the_driver,
+            takes_nothing_for_an_answer, changes_the_schema_under_prepared_statements
+        }
+    };
+}
+
+/// A test for each case, by tokio.
+#[macro_export]
+macro_rules! driver_tests {
+    ($open:expr; $($case:ident),*) => {
         $(#[tokio::test]
         async fn $case() {
             let (database, _alive) = $open;

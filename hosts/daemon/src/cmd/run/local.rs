@@ -10,7 +10,7 @@ use super::super::{CommandError, Exit, signals};
 use super::{Existing, follow, start};
 use crate::cli::RunArgs;
 use crate::client::Client;
-use crate::config::{Access, Config, DatabasePlace, LogFormat};
+use crate::config::{Access, Config, LogFormat};
 use crate::document::Document;
 use crate::stop::{self, Phase};
 use crate::{serve, telemetry, terminal, worker};
@@ -78,6 +78,12 @@ struct Place {
 
 impl Place {
     fn new(given: Option<&Path>) -> Result<Self, CommandError> {
+        if let Some(address) = given.and_then(Path::to_str).filter(|given| given.contains("://")) {
+            return Err(CommandError::Usage(format!(
+                "--database: expected a file, found an address: {address}; to work on a libsql server's database, \
+                 start `selvedge serve` on it and run the document there"
+            )));
+        }
         if let Some(path) = given {
             return Ok(Self { path: path.to_owned(), _temporary: None });
         }
@@ -92,7 +98,8 @@ impl Place {
 fn config(database: PathBuf) -> Config {
     Config {
         bind: "127.0.0.1:0".to_owned(),
-        database: DatabasePlace::File(database),
+        database: selvedge_libsql::Place::File(database),
+        database_token: None,
         workflows: None,
         base_path: String::new(),
         log: LogFormat::Text,
@@ -159,5 +166,6 @@ mod tests {
         assert!(!directory.exists());
         let given = Place::new(Some(Path::new("x.db"))).expect("as given");
         assert_eq!(given.path, Path::new("x.db"));
+        assert!(matches!(Place::new(Some(Path::new("http://h"))), Err(CommandError::Usage(_))));
     }
 }
