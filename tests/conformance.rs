@@ -71,16 +71,13 @@ use selvedge_libsql::Local;
 use selvedge_puppet::{Ground, VirtualPlatform};
 use selvedge_tests::case::{self, Case, Format};
 use selvedge_tests::coverage::{Catalogue, Coverage};
-use selvedge_tests::engine::running;
+use selvedge_tests::engine::{FUEL, running};
 use selvedge_tests::host::InProcess;
 use selvedge_tests::lambda;
 use selvedge_tests::lambda_emulator;
 use selvedge_tests::need::Need;
 use selvedge_tests::player::Player;
 use selvedge_tests::tcp::Tcp;
-
-/// How many instructions a call of a module may carry out: an endless one ends in a moment.
-const FUEL: u64 = 20_000_000;
 
 /// How many cases are played at once.
 const THREADS: usize = 4;

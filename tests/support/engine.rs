@@ -7,6 +7,9 @@ use selvedge::module::{ModuleCall, ModuleFailure};
 use selvedge_puppet::{Engine, VirtualPlatform};
 use selvedge_wasmtime::{Modules, Options};
 
+/// How many instructions a call of a module may carry out: an endless one ends in a moment.
+pub const FUEL: u64 = 20_000_000;
+
 struct Wasmtime(Modules);
 
 /// A platform that runs modules, by one engine for all tests of this process.

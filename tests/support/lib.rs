@@ -9,6 +9,7 @@ pub mod host;
 pub mod lambda;
 pub mod lambda_emulator;
 pub mod meter;
+pub mod modules;
 pub mod need;
 pub mod pattern;
 pub mod people;

@@ -1,5 +1,6 @@
 //! The engine with what it has compiled: checks modules and calls them.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -136,6 +137,12 @@ impl Modules {
         let (sender, answer) = oneshot::channel();
         self.threads.run(Box::new(move || drop(sender.send(work()))));
         answer.await.ok()
+    }
+}
+
+impl fmt::Debug for Modules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Modules").finish_non_exhaustive()
     }
 }
 

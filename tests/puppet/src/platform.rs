@@ -1,5 +1,6 @@
 //! A platform whose clock stands still until the test moves it.
 
+use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -58,6 +59,12 @@ pub enum Network {
     Offline,
     /// The host believes so until the next request breaks off; then it knows better.
     GoesOffline,
+}
+
+impl fmt::Debug for VirtualPlatform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualPlatform").field("now", &self.now()).finish_non_exhaustive()
+    }
 }
 
 impl VirtualPlatform {
