@@ -39,7 +39,6 @@ impl<D: Database, O: AsyncFn() -> (D, Settings)> Server for OnStrings<D, O> {
 }
 
 fn main() -> ExitCode {
-    let settings = || Settings { wasm_fuel: FUEL, ..Settings::default() };
     let open = async || (Local::memory().expect("a database in memory opens"), settings());
     let puppet = Rc::new(Puppet::new(open, || running(VirtualPlatform::compressing(1, CODINGS))));
     let function = Function::new(async move || Ok(OnStrings(puppet.clone())), String::new(), Drive::Never);
@@ -48,4 +47,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => panic!("the function ended: {fault}"),
     }
+}
+
+fn settings() -> Settings {
+    Settings { wasm_fuel: FUEL, ..Settings::default() }
 }
