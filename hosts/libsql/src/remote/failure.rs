@@ -223,6 +223,7 @@ mod tests {
                         assert!(message.contains("http://h") && message.contains("why"), "{message}");
                     }
                     DatabaseError::Broken(_) => assert!(broken, "{lost:?}"),
+                    DatabaseError::Storage(what) => panic!("{lost:?}: {what}"),
                 }
             }
         }

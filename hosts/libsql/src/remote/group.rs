@@ -198,7 +198,7 @@ mod tests {
         let letter = |verdict: &Verdict| match verdict {
             Ok(Outcome::Committed) => 'C',
             Ok(Outcome::Refused(index)) => char::from_digit(*index as u32, 10).expect("few statements"),
-            Err(DatabaseError::Broken(_)) => 'B',
+            Err(DatabaseError::Broken(_) | DatabaseError::Storage(_)) => 'B',
             Err(DatabaseError::Unavailable { indeterminate: false, .. }) => 'U',
             Err(DatabaseError::Unavailable { indeterminate: true, .. }) => '?',
         };

@@ -148,7 +148,7 @@ async fn write_pairs(database: Remote, writer: i64, over: Arc<AtomicBool>) -> To
             Err(DatabaseError::Unavailable { indeterminate: true, .. }) => {
                 told.unknown.insert(id);
             }
-            Err(error @ DatabaseError::Broken(_)) => panic!("{error}"),
+            Err(error @ (DatabaseError::Broken(_) | DatabaseError::Storage(_))) => panic!("{error}"),
         }
     }
     told
