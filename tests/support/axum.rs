@@ -20,6 +20,7 @@ use selvedge_puppet::{Ground, VirtualPlatform};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::engine::running;
 use crate::host::{Host, Storage};
 use crate::tcp::CODINGS;
 
@@ -62,7 +63,7 @@ impl Axum {
     /// A server on this empty database, nested at its base path where it has one.
     pub async fn new(database: Storage, settings: Settings) -> Self {
         let base_path = settings.base_path.clone();
-        let ground = Ground::new(database, settings, VirtualPlatform::compressing(1, CODINGS)).await;
+        let ground = Ground::new(database, settings, running(VirtualPlatform::compressing(1, CODINGS))).await;
         let server = ground.server.clone();
         let api = Arc::new(Api { server, under_way: AtomicUsize::new(0), fell: Event::new() });
         let router = Router::new().route("/.beside", get(|| async { "another route" }));

@@ -18,11 +18,15 @@ use selvedge_puppet::faulty::{Faulty, Mode};
 use selvedge_puppet::{Ground, VirtualPlatform};
 use serde_json::{Map, Value, json};
 
+use crate::engine::running;
 use crate::host::{Host, Storage};
 use crate::tcp::CODINGS;
 
 /// More than any case takes.
 const INVOCATION_TIME: RealDuration = RealDuration::from_secs(600);
+
+/// Bodies beyond this, several in an answer, may come to the 1 MiB that a load balancer takes.
+const LARGE_BYTES: usize = 16 << 10;
 
 /// Who sends the events.
 #[derive(Debug, Clone, Copy)]
@@ -63,20 +67,22 @@ pub struct LambdaEvents<O> {
     ground: Ground<Storage>,
     function: Function<Behind, O>,
     turn: Cell<usize>,
+    /// Whether a body was sent that a load balancer would not pass on, here or back again.
+    is_large: Cell<bool>,
 }
 
 /// A function whose server is on this empty database.
 pub async fn events(database: Storage, settings: Settings) -> impl Host + 'static {
     let base_path = settings.base_path.clone();
-    let ground = Ground::new(database, settings, VirtualPlatform::compressing(1, CODINGS)).await;
+    let ground = Ground::new(database, settings, running(VirtualPlatform::compressing(1, CODINGS))).await;
     let server = Behind(ground.server.clone());
     let function = Function::new(async move || Ok(server.clone()), base_path, Drive::Never);
-    LambdaEvents { ground, function, turn: Cell::new(0) }
+    LambdaEvents { ground, function, turn: Cell::new(0), is_large: Cell::new(false) }
 }
 
 impl<O: AsyncFn() -> Result<Behind, String>> Host for LambdaEvents<O> {
     async fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let trigger = TRIGGERS[self.turn.replace(self.turn.get() + 1) % TRIGGERS.len()];
+        let trigger = self.trigger(&request);
         let event = event(trigger, &request).to_string();
         let (answer, rest) = self.function.invoke(&event, INVOCATION_TIME).await.expect("an event of AWS");
         assert!(rest.is_none(), "nothing is driven after the answer");
@@ -101,6 +107,18 @@ impl<O: AsyncFn() -> Result<Behind, String>> Host for LambdaEvents<O> {
 
     async fn notices(&self, _: usize) {
         // A dropped future has dropped the call.
+    }
+}
+
+impl<O> LambdaEvents<O> {
+    /// The next one whose turn it is. A load balancer takes no long bodies: it is left out once there is one.
+    fn trigger(&self, request: &Request<Bytes>) -> Trigger {
+        self.is_large.set(self.is_large.get() || request.body().len() > LARGE_BYTES);
+        let turn = self.turn.replace(self.turn.get() + 1);
+        match TRIGGERS[turn % TRIGGERS.len()] {
+            Trigger::LoadBalancer if self.is_large.get() => Trigger::FunctionUrl,
+            trigger => trigger,
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use crate::function::Drive;
 const DRIVE_BUDGET_DEFAULT: Duration = Duration::from_secs(1);
 const EXPECTED_DATABASE: &str = "expected the address of a libsql server, such as libsql://flows.example";
 const HTTP_CONCURRENCY_DEFAULT: usize = 16;
-const HTTP_CONCURRENCY_MAX: usize = 1_000;
+/// An environment has at most six processors.
+const WASM_CONCURRENCY_DEFAULT: usize = 2;
+const CONCURRENCY_MAX: usize = 1_000;
 
 /// What the function runs with.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,8 @@ pub struct Config {
     pub base_path: String,
     /// How many `http` tasks run at once.
     pub http_concurrency: usize,
+    /// How many `wasm` tasks run at once.
+    pub wasm_concurrency: usize,
     /// When timers and inline tasks are driven.
     pub drive: Drive,
     /// How log lines look.
@@ -72,6 +76,7 @@ impl Config {
             database_token: read.get("SELVEDGE_DATABASE_TOKEN", None, token),
             base_path: read.get("SELVEDGE_BASE_PATH", String::new(), base_path::read),
             http_concurrency: read.get("SELVEDGE_HTTP_CONCURRENCY", HTTP_CONCURRENCY_DEFAULT, concurrency),
+            wasm_concurrency: read.get("SELVEDGE_WASM_CONCURRENCY", WASM_CONCURRENCY_DEFAULT, concurrency),
             drive: match mode {
                 Mode::After => Drive::After,
                 Mode::Before => Drive::Before(budget.unwrap_or(DRIVE_BUDGET_DEFAULT)),
@@ -145,8 +150,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn concurrency(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(number) if number <= HTTP_CONCURRENCY_MAX => Ok(number),
-        _ => Err(format!("expected a number from 0 to {HTTP_CONCURRENCY_MAX}, found {text:?}")),
+        Ok(number) if number <= CONCURRENCY_MAX => Ok(number),
+        _ => Err(format!("expected a number from 0 to {CONCURRENCY_MAX}, found {text:?}")),
     }
 }
 
@@ -188,6 +193,7 @@ mod tests {
             database_token: None,
             base_path: String::new(),
             http_concurrency: 16,
+            wasm_concurrency: 2,
             drive: Drive::After,
             log: LogFormat::Text,
             log_level: tracing::Level::INFO,
@@ -202,6 +208,7 @@ mod tests {
             ("SELVEDGE_DATABASE_TOKEN", "t"),
             ("SELVEDGE_BASE_PATH", "/flows/"),
             ("SELVEDGE_HTTP_CONCURRENCY", "0"),
+            ("SELVEDGE_WASM_CONCURRENCY", "1"),
             ("SELVEDGE_DRIVE", "before"),
             ("SELVEDGE_DRIVE_BUDGET", "2s"),
             ("SELVEDGE_LOG", "json"),
@@ -212,6 +219,7 @@ mod tests {
             database_token: Some("t".parse().expect("a token")),
             base_path: "/flows".to_owned(),
             http_concurrency: 0,
+            wasm_concurrency: 1,
             drive: Drive::Before(Duration::from_secs(2)),
             log: LogFormat::Json,
             log_level: tracing::Level::DEBUG,

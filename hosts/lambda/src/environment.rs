@@ -57,7 +57,26 @@ async fn open(config: &Config) -> Result<Environment, String> {
         durability: database.durability(),
         shared: database.is_shared(),
         http_concurrency: config.http_concurrency,
+        wasm_concurrency: config.wasm_concurrency,
         ..Settings::default()
     };
-    App::open(database, TokioPlatform::default(), settings).await.map_err(|fault| fault.to_string())
+    App::open(database, host(config), settings).await.map_err(|fault| fault.to_string())
+}
+
+/// The host: with an engine for WebAssembly where this binary has one and is to use it. The engine itself starts
+/// with the first module.
+#[cfg(feature = "wasm")]
+fn host(config: &Config) -> TokioPlatform {
+    match config.wasm_concurrency {
+        0 => TokioPlatform::default(),
+        concurrency => TokioPlatform::with_modules(selvedge_tokio::Options {
+            concurrency,
+            ..selvedge_tokio::Options::default()
+        }),
+    }
+}
+
+#[cfg(not(feature = "wasm"))]
+fn host(_: &Config) -> TokioPlatform {
+    TokioPlatform::default()
 }
