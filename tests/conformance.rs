@@ -30,7 +30,8 @@
 //!
 //! - `request: METHOD path?query`, below `/api/v1/` unless the path begins with a slash, with
 //!   `headers` (an empty value leaves out what would be implied), and one of `body` (a value, sent as JSON and
-//!   in other columns as MessagePack; `{$binary: …}` is binary), `raw` (a text as it is) and `raw_bytes`.
+//!   in other columns as MessagePack; `{$binary: …}` is binary), `raw` (a text as it is), `raw_bytes`, and
+//!   `wat` (a module of WebAssembly as text).
 //!   `format: json` or `msgpack` insists on a format. What must come back: `status` (200 unless said),
 //!   `problem` (the slug), `answer` (a pattern of the body), `answer_headers` (patterns),
 //!   `capture: {name: /json/pointer}` or `{name: header etag}` for later steps.
@@ -72,6 +73,7 @@ use selvedge_test_sqld::Sqld;
 use selvedge_tests::browser;
 use selvedge_tests::case::{self, Case, Format};
 use selvedge_tests::coverage::{Catalogue, Coverage};
+use selvedge_tests::engine::{FUEL, running};
 use selvedge_tests::host::InProcess;
 use selvedge_tests::lambda;
 use selvedge_tests::lambda_emulator;
@@ -145,6 +147,12 @@ impl Column {
             (Column::InProcess | Column::MessagePack | Column::ServiceWorker, Need::Compression) => {
                 Some("where no network lies between client and server, compression has nothing to gain")
             }
+            (Column::ServiceWorker, Need::Modules) => {
+                Some("the Service Worker has no engine for modules in this version")
+            }
+            (Column::ServiceWorker, Need::BoundedModules) => {
+                Some("a browser neither interrupts a call of a module nor counts its instructions")
+            }
             (Column::ServiceWorker, Need::ForbiddenHeaders) => {
                 Some("scripts in a browser cannot set these header fields (Fetch standard)")
             }
@@ -167,11 +175,13 @@ impl Column {
     /// Plays a case on a server of its own.
     async fn play(self, case: &Case, catalogue: &Catalogue, coverage: &mut Coverage) -> Result<(), String> {
         let shared = matches!(self, Column::MessagePack | Column::DaemonSqld);
-        let settings = Settings { base_path: case.base_path.clone(), shared, ..Settings::default() };
+        let base_path = case.base_path.clone();
+        let settings = Settings { base_path, shared, wasm_fuel: FUEL, ..Settings::default() };
         let format = self.format();
         match self {
             Column::InProcess | Column::MessagePack => {
-                let host = InProcess(Ground::new(memory(), settings, VirtualPlatform::new(1)).await);
+                let platform = running(VirtualPlatform::new(1));
+                let host = InProcess(Ground::new(memory(), settings, platform).await);
                 Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
             }
             Column::DaemonFile => {
