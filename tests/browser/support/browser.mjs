@@ -84,10 +84,10 @@ export async function stopWorkers(context, page) {
   await session.detach();
 }
 
-/** Limits what the page's site may store, in bytes; without a limit, as before. */
+/** Limits what the page's site may store, in bytes, until the function that it returns is called. */
 export async function limitStorage(context, page, quotaSize) {
+  // The limit ends with the session.
   const session = await context.newCDPSession(page);
-  const origin = new URL(page.url()).origin;
-  await session.send('Storage.overrideQuotaForOrigin', quotaSize === undefined ? { origin } : { origin, quotaSize });
-  await session.detach();
+  await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, quotaSize });
+  return () => session.detach();
 }
