@@ -68,6 +68,7 @@ use http::Version;
 use selvedge::Settings;
 use selvedge_libsql::Local;
 use selvedge_puppet::{Ground, VirtualPlatform};
+use selvedge_tests::browser;
 use selvedge_tests::case::{self, Case, Format};
 use selvedge_tests::coverage::{Catalogue, Coverage};
 use selvedge_tests::host::InProcess;
@@ -95,16 +96,19 @@ enum Column {
     LambdaEvents,
     /// A function behind the emulator of Lambda's runtime API.
     LambdaEmulator,
+    /// A Service Worker of Chromium, asked by `fetch` from a page, the database in IndexedDB.
+    ServiceWorker,
 }
 
 impl Column {
-    const ALL: [Column; 6] = [
+    const ALL: [Column; 7] = [
         Column::InProcess,
         Column::MessagePack,
         Column::DaemonFile,
         Column::DaemonHttp2,
         Column::LambdaEvents,
         Column::LambdaEmulator,
+        Column::ServiceWorker,
     ];
 
     fn name(self) -> &'static str {
@@ -115,12 +119,15 @@ impl Column {
             Column::DaemonHttp2 => "daemon_http2",
             Column::LambdaEvents => "lambda_events",
             Column::LambdaEmulator => "lambda_emulator",
+            Column::ServiceWorker => "service_worker",
         }
     }
 
     fn format(self) -> Format {
         match self {
-            Column::InProcess | Column::DaemonFile | Column::LambdaEmulator => Format::Json,
+            Column::InProcess | Column::DaemonFile | Column::LambdaEmulator | Column::ServiceWorker => {
+                Format::Json
+            }
             Column::MessagePack | Column::DaemonHttp2 | Column::LambdaEvents => Format::MessagePack,
         }
     }
@@ -140,8 +147,14 @@ impl Column {
             (Column::LambdaEmulator, Need::BrokenText) => {
                 Some("the emulator itself refuses bodies of type JSON that are not UTF-8; AWS passes them on")
             }
+            (Column::ServiceWorker, Need::ForbiddenHeaders) => {
+                Some("a page cannot set this header; the browser does it, or leaves it out")
+            }
+            (Column::ServiceWorker, Need::Compression) => {
+                Some("what never leaves the browser has nothing to gain from compression")
+            }
             (Column::InProcess | Column::MessagePack | Column::DaemonFile | Column::DaemonHttp2, _)
-            | (Column::LambdaEvents | Column::LambdaEmulator, _) => None,
+            | (Column::LambdaEvents | Column::LambdaEmulator | Column::ServiceWorker, _) => None,
         }
     }
 
@@ -173,6 +186,10 @@ impl Column {
             Column::LambdaEmulator => {
                 let program = Path::new(env!("CARGO_BIN_EXE_lambda-puppet"));
                 let host = lambda_emulator::emulated(program, &case.base_path).await;
+                Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+            }
+            Column::ServiceWorker => {
+                let host = browser::service_worker(&case.base_path).await;
                 Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
             }
         }
