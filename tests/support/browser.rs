@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::host::{Strung, Wire};
 
 /// How many cases run in the browser at once.
-const SEATS: usize = 2;
+const SEATS: usize = 4;
 
 /// A seat in the browser, taken until this is dropped.
 pub struct Seat {

@@ -23,9 +23,10 @@ const FLAGS = [
   '--disable-dev-shm-usage',
 ];
 
-/** A profile directory, removed with the test. */
-export async function profile(test) {
-  const directory = await mkdtemp(join(tmpdir(), 'selvedge-profile-'));
+/** A profile directory, removed with the test; on request in memory, where nothing waits for a disk. */
+export async function profile(test, place = 'disk') {
+  const folder = place === 'memory' && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const directory = await mkdtemp(join(folder, 'selvedge-profile-'));
   test.after(() => rm(directory, { recursive: true, force: true, maxRetries: 10 }));
   return directory;
 }
