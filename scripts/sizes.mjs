@@ -12,41 +12,40 @@ const BROTLI_BYTES_MAX = 1 << 20;
 /** Crates with less than this share of the code are counted together. */
 const SHARE_MIN = 0.004;
 
-const [module, named] = process.argv.slice(2).map((path) => readFileSync(path));
-const brotli = brotliCompressSync(module, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: module.length } }).length;
+function main() {
+  const [module, named] = process.argv.slice(2).map((path) => readFileSync(path));
+  const brotli = brotliCompressSync(module, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: module.length } }).length;
 
-console.log('the module, in bytes');
-row('raw', module.length);
-row('gzip', gzipSync(module, { level: 9 }).length);
-row('brotli', brotli);
+  console.log('the module, in bytes');
+  row('raw', module.length);
+  row('gzip', gzipSync(module, { level: 9 }).length);
+  row('brotli', brotli);
 
-const sections = split(named);
-const total = sections.filter(({ id }) => id !== 0).reduce((sum, { body }) => sum + body.length, 0);
-const data = sections.find(({ id }) => id === 11)?.body.length ?? 0;
-const parts = byCrate(sections);
-const code = [...parts.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const sections = split(named);
+  const total = sections.filter(({ id }) => id !== 0).reduce((sum, { body }) => sum + body.length, 0);
+  const data = sections.find(({ id }) => id === 11)?.body.length ?? 0;
+  const parts = byCrate(sections);
+  const share = (bytes) => Math.round((bytes / total) * brotli);
+  const code = [...parts.values()].reduce((sum, bytes) => sum + bytes, 0);
 
-console.log('\nits code by crate, in bytes before compression, and about so many after brotli');
-const small = ['smaller crates', 0];
-for (const [name, bytes] of [...parts].sort(([, left], [, right]) => right - left)) {
-  if (bytes < code * SHARE_MIN) small[1] += bytes;
-  else row(name, bytes, share(bytes));
+  console.log('\nits code by crate, in bytes before compression, and about so many after brotli');
+  const small = ['smaller crates', 0];
+  for (const [name, bytes] of [...parts].sort(([, left], [, right]) => right - left)) {
+    if (bytes < code * SHARE_MIN) small[1] += bytes;
+    else row(name, bytes, share(bytes));
+  }
+  row(...small, share(small[1]));
+  row('constant data', data, share(data));
+
+  if (brotli > BROTLI_BYTES_MAX) {
+    console.error(`the module has ${brotli} bytes after brotli, expected at most ${BROTLI_BYTES_MAX}`);
+    process.exit(1);
+  }
+  console.log(`\n${brotli} bytes after brotli, at most ${BROTLI_BYTES_MAX} are allowed`);
 }
-row(...small, share(small[1]));
-row('constant data', data, share(data));
-
-if (brotli > BROTLI_BYTES_MAX) {
-  console.error(`the module has ${brotli} bytes after brotli, expected at most ${BROTLI_BYTES_MAX}`);
-  process.exit(1);
-}
-console.log(`\n${brotli} bytes after brotli, at most ${BROTLI_BYTES_MAX} are allowed`);
 
 function row(name, bytes, after) {
   console.log(`${name.padEnd(28)}${String(bytes).padStart(10)}${after === undefined ? '' : String(after).padStart(10)}`);
-}
-
-function share(bytes) {
-  return Math.round((bytes / total) * brotli);
 }
 
 /** How many bytes of code each crate has; what is written in C counts as SQLite's. */
@@ -141,3 +140,5 @@ class Reader {
     return Buffer.from(this.body.subarray(this.at - length, this.at)).toString();
   }
 }
+
+main();
