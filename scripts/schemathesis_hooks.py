@@ -1,4 +1,4 @@
-"""Hooks of schemathesis for Selvedge: MessagePack and TOML, long polls that do not wait, no invented cursors.
+"""Hooks of schemathesis for Selvedge: MessagePack, TOML and modules, long polls that do not wait, no invented cursors.
 
 The first makes every operation be tried in every format. The second replaces a wait that the server would obey by none:
 nobody works on the runs that the examples start, so each wait would last its whole time and show nothing. The third drops
@@ -19,6 +19,14 @@ WAITS_UNLESS_GIVEN = "timeout"
 
 # The two forms of a duration. Others are left alone: they are wrong, and the server is to say so.
 DURATION = re.compile(r"\d+(ms|s|m)|PT\d+(\.\d+)?[SM]")
+
+WASM = "application/wasm"
+
+# The least that can be uploaded: a memory, an allocator, and a function `f`.
+MODULE = (
+    b"\0asm\x01\0\0\0\x01\x0c\x02\x60\x01\x7f\x01\x7f\x60\x02\x7f\x7f\x01\x7e\x03\x03\x02\0\x01\x05\x03\x01\0\x01"
+    b"\x07\x1f\x03\x06memory\x02\0\x0eselvedge_alloc\0\0\x01f\0\x01\x0a\x0b\x02\x04\0\x41\0\x0b\x04\0\x42\0\x0b"
+)
 
 I64_MIN, U64_MAX = -(2**63), 2**64 - 1
 
@@ -41,6 +49,17 @@ def serialize_toml(context, value):
         return b"\0"
     # An empty table is a text of no length, which would be no body at all.
     return tomli_w.dumps(held).encode() or b"\n"
+
+
+@schemathesis.serializer(WASM)
+def serialize_wasm(context, value):
+    """Any bytes are well-formed: good data is a module of ours, bad data is none."""
+    return b"\0" if is_negative(context.case) else MODULE
+
+
+@schemathesis.deserializer(WASM)
+def deserialize_wasm(context, response):
+    return response.content.decode("latin-1")
 
 
 def is_negative(case):

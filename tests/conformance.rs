@@ -30,7 +30,8 @@
 //!
 //! - `request: METHOD path?query`, below `/api/v1/` unless the path begins with a slash, with
 //!   `headers` (an empty value leaves out what would be implied), and one of `body` (a value, sent as JSON and
-//!   in other columns as MessagePack; `{$binary: …}` is binary), `raw` (a text as it is) and `raw_bytes`.
+//!   in other columns as MessagePack; `{$binary: …}` is binary), `raw` (a text as it is), `raw_bytes`, and
+//!   `wat` (a module of WebAssembly as text).
 //!   `format: json` or `msgpack` insists on a format. What must come back: `status` (200 unless said),
 //!   `problem` (the slug), `answer` (a pattern of the body), `answer_headers` (patterns),
 //!   `capture: {name: /json/pointer}` or `{name: header etag}` for later steps.
@@ -66,11 +67,13 @@ use std::thread;
 
 use http::Version;
 use selvedge::Settings;
-use selvedge_libsql::Local;
+use selvedge_libsql::{Libsql, Local, Remote};
 use selvedge_puppet::{Ground, VirtualPlatform};
+use selvedge_test_sqld::Sqld;
 use selvedge_tests::browser;
 use selvedge_tests::case::{self, Case, Format};
 use selvedge_tests::coverage::{Catalogue, Coverage};
+use selvedge_tests::engine::{FUEL, running};
 use selvedge_tests::host::InProcess;
 use selvedge_tests::lambda;
 use selvedge_tests::lambda_emulator;
@@ -90,21 +93,24 @@ enum Column {
     MessagePack,
     /// The daemon's listener by HTTP/1.1, values as JSON, the database a file.
     DaemonFile,
+    /// The same on a database server, sqld, that other servers may share.
+    DaemonSqld,
     /// The daemon's listener by HTTP/2, values as MessagePack, the database in memory.
     DaemonHttp2,
     /// The Lambda adapter in process: events of API Gateway, function URLs and load balancers by turns.
     LambdaEvents,
     /// A function behind the emulator of Lambda's runtime API.
     LambdaEmulator,
-    /// A Service Worker of Chromium, asked by `fetch` from a page, the database in IndexedDB.
+    /// The server in a Service Worker of Chromium, on SQLite in WebAssembly kept in IndexedDB.
     ServiceWorker,
 }
 
 impl Column {
-    const ALL: [Column; 7] = [
+    const ALL: [Column; 8] = [
         Column::InProcess,
         Column::MessagePack,
         Column::DaemonFile,
+        Column::DaemonSqld,
         Column::DaemonHttp2,
         Column::LambdaEvents,
         Column::LambdaEmulator,
@@ -116,6 +122,7 @@ impl Column {
             Column::InProcess => "in_process",
             Column::MessagePack => "msgpack",
             Column::DaemonFile => "daemon_file",
+            Column::DaemonSqld => "daemon_sqld",
             Column::DaemonHttp2 => "daemon_http2",
             Column::LambdaEvents => "lambda_events",
             Column::LambdaEmulator => "lambda_emulator",
@@ -125,9 +132,11 @@ impl Column {
 
     fn format(self) -> Format {
         match self {
-            Column::InProcess | Column::DaemonFile | Column::LambdaEmulator | Column::ServiceWorker => {
-                Format::Json
-            }
+            Column::InProcess
+            | Column::DaemonFile
+            | Column::DaemonSqld
+            | Column::LambdaEmulator
+            | Column::ServiceWorker => Format::Json,
             Column::MessagePack | Column::DaemonHttp2 | Column::LambdaEvents => Format::MessagePack,
         }
     }
@@ -135,8 +144,14 @@ impl Column {
     /// Why cases with this need cannot be played here.
     fn lacks(self, need: Need) -> Option<&'static str> {
         match (self, need) {
-            (Column::InProcess | Column::MessagePack, Need::Compression) => {
-                Some("a function call has nothing to gain from compression, so this host offers none")
+            (Column::InProcess | Column::MessagePack | Column::ServiceWorker, Need::Compression) => {
+                Some("where no network lies between client and server, compression has nothing to gain")
+            }
+            (Column::ServiceWorker, Need::Modules | Need::BoundedModules) => Some(
+                "the tests' server in the browser has no engine; tests/browser/modules.test.mjs runs modules there",
+            ),
+            (Column::ServiceWorker, Need::ForbiddenHeaders) => {
+                Some("scripts in a browser cannot set these header fields (Fetch standard)")
             }
             (Column::LambdaEmulator, Need::Waiting | Need::HangingUp) => Some(
                 "Lambda runs one invocation at a time in an environment, and hears of no client that goes away",
@@ -147,32 +162,37 @@ impl Column {
             (Column::LambdaEmulator, Need::BrokenText) => {
                 Some("the emulator itself refuses bodies of type JSON that are not UTF-8; AWS passes them on")
             }
-            (Column::ServiceWorker, Need::ForbiddenHeaders) => {
-                Some("a page cannot set this header; the browser does it, or leaves it out")
-            }
-            (Column::ServiceWorker, Need::Compression) => {
-                Some("what never leaves the browser has nothing to gain from compression")
-            }
-            (Column::InProcess | Column::MessagePack | Column::DaemonFile | Column::DaemonHttp2, _)
-            | (Column::LambdaEvents | Column::LambdaEmulator | Column::ServiceWorker, _) => None,
+            (Column::InProcess | Column::MessagePack, _)
+            | (Column::DaemonFile | Column::DaemonSqld | Column::DaemonHttp2, _)
+            | (Column::LambdaEvents | Column::LambdaEmulator, _)
+            | (Column::ServiceWorker, _) => None,
         }
     }
 
     /// Plays a case on a server of its own.
     async fn play(self, case: &Case, catalogue: &Catalogue, coverage: &mut Coverage) -> Result<(), String> {
-        let shared = self == Column::MessagePack;
-        let settings = Settings { base_path: case.base_path.clone(), shared, ..Settings::default() };
+        let shared = matches!(self, Column::MessagePack | Column::DaemonSqld);
+        let base_path = case.base_path.clone();
+        let settings = Settings { base_path, shared, wasm_fuel: FUEL, ..Settings::default() };
         let format = self.format();
         match self {
             Column::InProcess | Column::MessagePack => {
-                let host = InProcess(Ground::new(memory(), settings, VirtualPlatform::new(1)).await);
+                let platform = running(VirtualPlatform::new(1));
+                let host = InProcess(Ground::new(memory(), settings, platform).await);
                 Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
             }
             Column::DaemonFile => {
                 let directory = tempfile::tempdir().expect("a temporary directory can be made");
                 let file = directory.path().join("selvedge.db");
                 let database = Local::open(&file, Default::default()).expect("a new file opens");
-                let host = Tcp::new(database, settings, Version::HTTP_11).await;
+                let host = Tcp::new(Libsql::Local(database), settings, Version::HTTP_11).await;
+                Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+            }
+            Column::DaemonSqld => {
+                let sqld = Sqld::start();
+                let address = sqld.url().parse().expect("it is the address of a server");
+                let database = Remote::open(address, None).await.expect("it answers");
+                let host = Tcp::new(Libsql::Remote(database), settings, Version::HTTP_11).await;
                 Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
             }
             Column::DaemonHttp2 => {
@@ -281,8 +301,8 @@ fn play(case: &Case, column: Column, catalogue: &Catalogue, coverage: &mut Cover
     }
 }
 
-fn memory() -> Local {
-    Local::memory().expect("a database in memory opens")
+fn memory() -> Libsql {
+    Libsql::Local(Local::memory().expect("a database in memory opens"))
 }
 
 /// Prints the table and what went wrong; says how much did.

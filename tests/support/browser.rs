@@ -57,7 +57,8 @@ fn puppet_site() -> PathBuf {
         Some(path) => path.into(),
         None => {
             let target = std::env::var_os("CARGO_TARGET_DIR");
-            let target = target.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+            let target =
+                target.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
             target.join("service-worker/puppet/site")
         }
     }

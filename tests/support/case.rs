@@ -77,6 +77,8 @@ pub enum Content {
     Value(Value),
     /// These bytes.
     Raw(Vec<u8>),
+    /// A module of WebAssembly.
+    Module(Vec<u8>),
 }
 
 /// How values travel.
@@ -221,7 +223,12 @@ fn read_step(value: &Value) -> Result<Step, String> {
 fn read_ask(fields: &mut Fields) -> Result<Ask, String> {
     let request = fields.text("request")?.ok_or("expected a request such as `GET runs`")?;
     let (method, target) = request.split_once(' ').ok_or("request: expected a method and a path")?;
+    let module = match fields.text("wat")? {
+        None => None,
+        Some(text) => Some(wat::parse_str(&text).map_err(|error| format!("wat: {error}"))?),
+    };
     let content = match (fields.take("body"), fields.take("raw"), fields.take("raw_bytes")) {
+        (None, None, None) if module.is_some() => Content::Module(module.unwrap_or_default()),
         (None, None, None) => Content::None,
         (Some(body), None, None) => Content::Value(body),
         (None, Some(Value::String(text)), None) => Content::Raw(text.into_bytes()),

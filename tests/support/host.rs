@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use selvedge::time::Duration;
-use selvedge_libsql::Local;
+use selvedge_libsql::Libsql;
 use selvedge_puppet::faulty::Mode;
 use selvedge_puppet::{Ground, ORDERS};
 
 /// The database of servers in this process.
-pub type Storage = Local;
+pub type Storage = Libsql;
 
 /// One server, reached in one way.
 pub trait Host {

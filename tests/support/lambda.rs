@@ -18,6 +18,7 @@ use selvedge_puppet::faulty::{Faulty, Mode};
 use selvedge_puppet::{Ground, VirtualPlatform};
 use serde_json::{Map, Value, json};
 
+use crate::engine::running;
 use crate::host::{Host, Storage};
 use crate::tcp::CODINGS;
 
@@ -68,7 +69,7 @@ pub struct LambdaEvents<O> {
 /// A function whose server is on this empty database.
 pub async fn events(database: Storage, settings: Settings) -> impl Host + 'static {
     let base_path = settings.base_path.clone();
-    let ground = Ground::new(database, settings, VirtualPlatform::compressing(1, CODINGS)).await;
+    let ground = Ground::new(database, settings, running(VirtualPlatform::compressing(1, CODINGS))).await;
     let server = Behind(ground.server.clone());
     let function = Function::new(async move || Ok(server.clone()), base_path, Drive::Never);
     LambdaEvents { ground, function, turn: Cell::new(0) }

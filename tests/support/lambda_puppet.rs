@@ -14,6 +14,7 @@ use selvedge::time::Timestamp;
 use selvedge_lambda::{Drive, Function, Server, runtime};
 use selvedge_libsql::Local;
 use selvedge_puppet::{Puppet, START, VirtualPlatform};
+use selvedge_tests::engine::{FUEL, running};
 use selvedge_tests::tcp::CODINGS;
 
 /// The puppet is driven by orders alone.
@@ -38,12 +39,16 @@ impl<D: Database, O: AsyncFn() -> (D, Settings)> Server for OnStrings<D, O> {
 }
 
 fn main() -> ExitCode {
-    let open = async || (Local::memory().expect("a database in memory opens"), Settings::default());
-    let puppet = Rc::new(Puppet::new(open, || VirtualPlatform::compressing(1, CODINGS)));
+    let open = async || (Local::memory().expect("a database in memory opens"), settings());
+    let puppet = Rc::new(Puppet::new(open, || running(VirtualPlatform::compressing(1, CODINGS))));
     let function = Function::new(async move || Ok(OnStrings(puppet.clone())), String::new(), Drive::Never);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.expect("a runtime of one thread").block_on(runtime::run(function)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => panic!("the function ended: {fault}"),
     }
+}
+
+fn settings() -> Settings {
+    Settings { wasm_fuel: FUEL, ..Settings::default() }
 }

@@ -4,11 +4,13 @@
 pub mod browser;
 pub mod case;
 pub mod coverage;
+pub mod engine;
 pub mod flaky;
 pub mod host;
-pub mod meter;
 pub mod lambda;
 pub mod lambda_emulator;
+pub mod meter;
+pub mod modules;
 pub mod need;
 pub mod pattern;
 pub mod people;

@@ -18,6 +18,10 @@ pub enum Need {
     ForbiddenHeaders,
     /// A host that compresses; the case says so.
     Compression,
+    /// A host that runs modules of WebAssembly; the case says so.
+    Modules,
+    /// Modules that are stopped when they do too much; the case says so.
+    BoundedModules,
     /// Answers beyond some megabytes; the case says so.
     LongAnswers,
     /// Bodies that are said to be JSON and are not even text.
@@ -33,6 +37,8 @@ impl Need {
     pub fn of_word(word: &str) -> Option<Need> {
         match word {
             "compression" => Some(Need::Compression),
+            "modules" => Some(Need::Modules),
+            "bounded_modules" => Some(Need::BoundedModules),
             "long_answers" => Some(Need::LongAnswers),
             _ => None,
         }

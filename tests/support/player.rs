@@ -197,6 +197,12 @@ impl<'a, H: Host + 'static> Player<'a, H> {
                 let text = String::from_utf8(bytes.clone()).map(|text| self.fill(&text));
                 text.map_or(Ok(bytes.clone()), |text| text.map(String::into_bytes))?.into()
             }
+            Content::Module(bytes) => {
+                if !has("content-type") {
+                    request = request.header("content-type", "application/wasm");
+                }
+                bytes.clone().into()
+            }
             Content::Value(value) => {
                 if !has("content-type") {
                     request = request.header("content-type", media);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::engine::running;
 use bytes::Bytes;
 use event_listener::Event;
 use http::{Request, Response, Uri, Version};
@@ -62,7 +63,7 @@ impl Tcp {
     /// A server on this empty database, that listens on a port of its own and is asked by this version of
     /// HTTP.
     pub async fn new(database: Storage, settings: Settings, version: Version) -> Self {
-        let ground = Ground::new(database, settings, VirtualPlatform::compressing(1, CODINGS)).await;
+        let ground = Ground::new(database, settings, running(VirtualPlatform::compressing(1, CODINGS))).await;
         let api = Arc::new(Api { server: ground.server.clone(), under_way: Arc::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
         let address = listener.local_addr().expect("it is bound");

@@ -88,7 +88,11 @@ mod tests {
         let secret = || "disk /dev/sda1".to_owned();
         let rows = [
             (DatabaseError::Unavailable { message: secret(), indeterminate: false }, 503, "try again"),
-            (DatabaseError::Storage("the site's storage is full".into()), 503, "the site's storage is full; "),
+            (
+                DatabaseError::Storage("the site's storage is full".into()),
+                503,
+                "the site's storage is full; ",
+            ),
             (DatabaseError::Broken(secret()), 500, "mistake"),
         ];
         for (error, status, words) in rows {

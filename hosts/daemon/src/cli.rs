@@ -106,6 +106,12 @@ pub(crate) struct ServeArgs {
     /// How many `http` tasks this server runs at once; 0 leaves them to other servers [default: 64]
     #[arg(long, value_name = "COUNT")]
     pub(crate) http_concurrency: Option<String>,
+    /// How many `wasm` tasks this server runs at once; 0 leaves them to other servers [default: 4]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) wasm_concurrency: Option<String>,
+    /// How much memory a call of a `wasm` task may have, in MiB [default: 64]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) wasm_memory: Option<String>,
     /// How long requests may take to finish once the server is asked to stop [default: 30s]
     #[arg(long, value_name = "DURATION")]
     pub(crate) shutdown_grace: Option<String>,
@@ -128,6 +134,8 @@ impl ServeArgs {
             ("unauthenticated", &self.unauthenticated),
             ("max_connections", &self.max_connections),
             ("http_concurrency", &self.http_concurrency),
+            ("wasm_concurrency", &self.wasm_concurrency),
+            ("wasm_memory", &self.wasm_memory),
             ("shutdown_grace", &self.shutdown_grace),
         ]
         .into_iter()

@@ -19,6 +19,9 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// What stays as it is in a path segment: RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The media type of a module of WebAssembly.
+pub(crate) const MODULE: &str = "application/wasm";
+
 /// A server somewhere. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -34,6 +37,7 @@ pub(crate) struct Call<'a> {
     path: String,
     query: Vec<(&'a str, String)>,
     body: Option<&'a Value>,
+    module: Option<&'a [u8]>,
     timeout: Duration,
 }
 
@@ -120,6 +124,9 @@ impl Client {
         if let Some(body) = call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
+        if let Some(module) = call.module {
+            request = request.header(CONTENT_TYPE, MODULE).body(module.to_vec());
+        }
         let answer = request.send().await.map_err(|fault| self.fault(&fault))?;
         let status = answer.status();
         let retry_after = retry_after(&answer);
@@ -171,10 +178,15 @@ impl<'a> Call<'a> {
         Self::new(Method::POST, segments)
     }
 
+    /// Uploads a module of WebAssembly.
+    pub(crate) fn upload(segments: &[&str], module: &'a [u8]) -> Self {
+        Self { module: Some(module), ..Self::new(Method::PUT, segments) }
+    }
+
     fn new(method: Method, segments: &[&str]) -> Self {
         let path = segments.iter().map(|segment| format!("/{}", encoded(segment))).collect::<String>();
         let path = format!("/api/v1{path}");
-        Self { method, path, query: Vec::new(), body: None, timeout: ANSWER_TIMEOUT }
+        Self { method, path, query: Vec::new(), body: None, module: None, timeout: ANSWER_TIMEOUT }
     }
 
     /// With a parameter in the query.

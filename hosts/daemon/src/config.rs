@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 pub(crate) const FILE_ENV: &str = "SELVEDGE_CONFIG";
 
 /// Every setting and its default; an empty default is "none".
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 13] = [
     ("bind", "127.0.0.1:8080"),
     ("database", "selvedge.db"),
     (TOKEN, ""),
@@ -29,6 +29,8 @@ const SETTINGS: [(&str, &str); 11] = [
     ("unauthenticated", "false"),
     ("max_connections", "4096"),
     ("http_concurrency", "64"),
+    ("wasm_concurrency", "4"),
+    ("wasm_memory", "64"),
     ("shutdown_grace", "30s"),
 ];
 
@@ -37,6 +39,10 @@ const TOKEN: &str = "database_token";
 
 const CONNECTIONS_MAX: usize = 1_000_000;
 const HTTP_CONCURRENCY_MAX: usize = 100_000;
+/// Each has a thread, and four gigabytes of addresses.
+const WASM_CONCURRENCY_MAX: usize = 1000;
+/// As much as 32 bits can address.
+const WASM_MEMORY_MIB_MAX: usize = 4096;
 
 /// What `selvedge serve` runs with.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +59,9 @@ pub(crate) struct Config {
     pub(crate) access: Access,
     pub(crate) connections_max: usize,
     pub(crate) http_concurrency: usize,
+    pub(crate) wasm_concurrency: usize,
+    /// In MiB.
+    pub(crate) wasm_memory: usize,
     pub(crate) shutdown_grace: Duration,
 }
 
@@ -151,6 +160,10 @@ impl Settings {
                 .get("max_connections", &mut faults, |text| value::count(text, 1, CONNECTIONS_MAX)),
             http_concurrency: self
                 .get("http_concurrency", &mut faults, |text| value::count(text, 0, HTTP_CONCURRENCY_MAX)),
+            wasm_concurrency: self
+                .get("wasm_concurrency", &mut faults, |text| value::count(text, 0, WASM_CONCURRENCY_MAX)),
+            wasm_memory: self
+                .get("wasm_memory", &mut faults, |text| value::count(text, 1, WASM_MEMORY_MIB_MAX)),
             shutdown_grace: self.get("shutdown_grace", &mut faults, |text| {
                 text.parse::<Duration>().map_err(|f| f.to_string())
             }),
@@ -342,6 +355,8 @@ mod tests {
             unauthenticated: Some("true".into()),
             max_connections: Some("7".into()),
             http_concurrency: Some("0".into()),
+            wasm_concurrency: Some("2".into()),
+            wasm_memory: Some("16".into()),
             shutdown_grace: Some("5s".into()),
             ..Default::default()
         };
@@ -358,6 +373,8 @@ mod tests {
             access: Access::Everybody,
             connections_max: 7,
             http_concurrency: 0,
+            wasm_concurrency: 2,
+            wasm_memory: 16,
             shutdown_grace: Duration::from_secs(5),
         };
         assert_eq!(settings.read().expect("no fault"), expected);
@@ -382,6 +399,8 @@ mod tests {
             ("unauthenticated", "yes", "--unauthenticated: expected true or false"),
             ("max_connections", "0", "--max-connections: expected a number from 1"),
             ("http_concurrency", "-1", "--http-concurrency: expected a number from 0"),
+            ("wasm_concurrency", "many", "--wasm-concurrency: expected a number from 0"),
+            ("wasm_memory", "0", "--wasm-memory: expected a number from 1"),
             ("shutdown_grace", "soon", "--shutdown-grace: expected a duration"),
         ] {
             let settings = gather(&[(key, text)], &[], None).expect("no fault yet");

@@ -8,6 +8,8 @@ use selvedge::workflow::format::{self, DocumentFormat};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::module::Found;
+
 /// A file that may be a workflow document.
 #[derive(Debug, Clone)]
 pub(crate) struct File {
@@ -23,6 +25,8 @@ pub(crate) struct Document {
     pub(crate) label: String,
     pub(crate) value: Value,
     places: Locations,
+    /// Whether the server was sent another text than that of the file.
+    is_rewritten: bool,
 }
 
 /// Why there is no document.
@@ -79,7 +83,7 @@ impl File {
         let (value, places) = format::read(&self.bytes, self.format)
             .map_err(|cause| DocumentError::Text { label: self.label.clone(), format: self.format, cause })?;
         let value = serde_json::from_str(&value.canonical()).expect("what core writes as JSON is JSON");
-        Ok(Document { label: self.label.clone(), value, places })
+        Ok(Document { label: self.label.clone(), value, places, is_rewritten: false })
     }
 }
 
@@ -87,6 +91,16 @@ impl Document {
     /// Reads a file as a document; `-` is standard input.
     pub(crate) fn load(path: &Path) -> Result<Self, DocumentError> {
         File::open(path)?.parse()
+    }
+
+    /// What is sent of it, with its media type: the file as it is, or the value if digests of modules stand in
+    /// it. Then the places that the server counts are not those of the file, and [`Document::show`] is told so.
+    pub(crate) fn body(&mut self, file: &File, modules: &Found) -> (&'static str, Vec<u8>) {
+        if modules.is_empty() {
+            return (file.format.media_type(), file.bytes.clone());
+        }
+        self.is_rewritten = true;
+        (DocumentFormat::Json.media_type(), self.value.to_string().into_bytes())
     }
 
     /// A fault as `file:line:column: message`, where the server found it in this document. `prefix` is the
@@ -97,7 +111,7 @@ impl Document {
             Some(inside) if inside.is_empty() || inside.starts_with('/') => fault.pointer = inside.to_owned(),
             _ => return fault.to_string(),
         }
-        if fault.line.is_none()
+        if (fault.line.is_none() || self.is_rewritten)
             && let Some((line, column)) = self.place(&fault.pointer)
         {
             (fault.line, fault.column) = (Some(line), Some(column));

@@ -9,6 +9,7 @@ mod cmd;
 
 mod config;
 pub mod listener;
+mod module;
 mod serve;
 mod telemetry;
 

@@ -113,10 +113,30 @@ async fn open(config: &Config) -> Result<Server, StartError> {
         durability: database.durability(),
         shared: database.is_shared(),
         http_concurrency: config.http_concurrency,
+        wasm_concurrency: config.wasm_concurrency,
+        wasm_memory_bytes_max: config.wasm_memory << 20,
         ..Settings::default()
     };
-    let opened = App::open(database, TokioPlatform::default(), settings).await;
+    let opened = App::open(database, host(config), settings).await;
     opened.map_err(|cause| StartError::Database { place: config.database.to_string(), cause })
+}
+
+/// The host: with an engine for WebAssembly where this binary has one and is to use it.
+#[cfg(feature = "wasm")]
+fn host(config: &Config) -> TokioPlatform {
+    if config.wasm_concurrency == 0 {
+        return TokioPlatform::default();
+    }
+    TokioPlatform::with_modules(platform::Options {
+        concurrency: config.wasm_concurrency,
+        memory_bytes_max: config.wasm_memory << 20,
+        ..platform::Options::default()
+    })
+}
+
+#[cfg(not(feature = "wasm"))]
+fn host(_: &Config) -> TokioPlatform {
+    TokioPlatform::default()
 }
 
 struct Api(Arc<Server>);

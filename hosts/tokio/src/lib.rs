@@ -9,8 +9,14 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
+#[cfg(feature = "wasm")]
+use selvedge::module::{ModuleCall, ModuleFailure};
 use selvedge::platform::{Encoding, FetchError, Platform};
 use selvedge::time::{Duration, Timestamp};
+#[cfg(feature = "wasm")]
+use selvedge_wasmtime::Modules;
+#[cfg(feature = "wasm")]
+pub use selvedge_wasmtime::Options;
 
 /// What outgoing requests call themselves.
 pub const USER_AGENT: &str = concat!("selvedge/", env!("CARGO_PKG_VERSION"));
@@ -27,6 +33,16 @@ const GZIP_LEVEL: u32 = 4;
 pub struct TokioPlatform {
     /// Made at the first `http` task: reading the machine's certificates takes a while.
     http: OnceLock<Result<reqwest::Client, String>>,
+    #[cfg(feature = "wasm")]
+    modules: Option<Engine>,
+}
+
+/// The engine for WebAssembly: started by the first module, since most programs never see one.
+#[cfg(feature = "wasm")]
+#[derive(Debug)]
+struct Engine {
+    options: Options,
+    started: OnceLock<Result<Modules, String>>,
 }
 
 /// Makes *ring* the process's cryptography. To be called before anything speaks TLS.
@@ -74,6 +90,20 @@ pub fn now() -> Timestamp {
 }
 
 impl TokioPlatform {
+    /// A host that runs modules of WebAssembly too.
+    #[cfg(feature = "wasm")]
+    pub fn with_modules(options: Options) -> Self {
+        let engine = Engine { options, started: OnceLock::new() };
+        Self { modules: Some(engine), ..Self::default() }
+    }
+
+    #[cfg(feature = "wasm")]
+    fn modules(&self) -> Result<&Modules, String> {
+        let engine = self.modules.as_ref().ok_or("this server was told to run no modules")?;
+        let started = engine.started.get_or_init(|| Modules::new(&engine.options).map_err(|e| e.to_string()));
+        started.as_ref().map_err(Clone::clone)
+    }
+
     fn http(&self) -> Result<&reqwest::Client, FetchError> {
         let client = self.http.get_or_init(|| {
             http_client(|| {
@@ -121,6 +151,24 @@ impl Platform for TokioPlatform {
         *response.headers_mut() = std::mem::take(answer.headers_mut());
         *response.body_mut() = read_body(answer, body_bytes_max).await?;
         Ok(response)
+    }
+
+    #[cfg(feature = "wasm")]
+    fn runs_modules(&self) -> bool {
+        self.modules.is_some()
+    }
+
+    #[cfg(feature = "wasm")]
+    async fn check_module(&self, bytes: &Bytes) -> Result<(), String> {
+        match (&self.modules, self.modules()) {
+            (None, _) => Ok(()),
+            (Some(_), modules) => modules?.check(bytes).await,
+        }
+    }
+
+    #[cfg(feature = "wasm")]
+    async fn run_module(&self, call: ModuleCall, bytes: Option<Bytes>) -> Result<Bytes, ModuleFailure> {
+        self.modules().map_err(ModuleFailure::Host)?.run(call, bytes).await
     }
 
     fn encodings(&self) -> &'static [Encoding] {

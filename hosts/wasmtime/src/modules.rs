@@ -1,5 +1,6 @@
 //! The engine with what it has compiled: checks modules and calls them.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,12 +92,7 @@ impl Modules {
     /// Compiles a module, and keeps it for its first call. The error says why it cannot be.
     pub async fn check(&self, bytes: &Bytes) -> Result<(), String> {
         let (inner, bytes) = (self.inner.clone(), bytes.clone());
-        let work = move || match inner.load(&ModuleDigest::of(&bytes), &bytes) {
-            Ok(_) => Ok(()),
-            Err(ModuleFailure::Module(why)) => Err(why),
-            Err(failure) => Err(failure.to_string()),
-        };
-        self.on_a_thread(work).await.unwrap_or_else(|| Err(PANICKED.to_owned()))
+        self.on_a_thread(move || inner.compile(&bytes)).await.unwrap_or_else(|| Err(PANICKED.to_owned()))
     }
 
     /// Calls a function on one of the threads, as soon as one is free. Dropping the future interrupts the call.
@@ -119,6 +115,14 @@ impl Modules {
         answer.unwrap_or_else(|| Err(ModuleFailure::Host(PANICKED.to_owned())))
     }
 
+    /// Compiles a module on this thread, as [`Modules::check`] does on another.
+    ///
+    /// # Errors
+    /// Why it cannot be compiled.
+    pub fn compile(&self, bytes: &Bytes) -> Result<(), String> {
+        self.inner.compile(bytes)
+    }
+
     /// Calls a function on this thread, as [`Modules::run`] does on another.
     ///
     /// # Errors
@@ -136,9 +140,23 @@ impl Modules {
     }
 }
 
+impl fmt::Debug for Modules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Modules").finish_non_exhaustive()
+    }
+}
+
 const PANICKED: &str = "the call ended without an outcome";
 
 impl Inner {
+    fn compile(&self, bytes: &[u8]) -> Result<(), String> {
+        match self.load(&ModuleDigest::of(bytes), bytes) {
+            Ok(_) => Ok(()),
+            Err(ModuleFailure::Module(why)) => Err(why),
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
     fn call(
         &self,
         call: ModuleCall,

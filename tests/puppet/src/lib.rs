@@ -12,5 +12,5 @@ mod puppet;
 pub mod faulty;
 
 pub use ground::Ground;
-pub use platform::{Codings, START, VirtualPlatform};
+pub use platform::{Codings, Engine, Network, START, VirtualPlatform};
 pub use puppet::{ORDERS, Puppet};

@@ -1,11 +1,13 @@
 //! A platform whose clock stands still until the test moves it.
 
+use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use event_listener::Event;
 use http::{Request, Response};
+use selvedge::module::{ModuleCall, ModuleFailure};
 use selvedge::platform::{Encoding, FetchError, Platform};
 use selvedge::time::{Duration, Timestamp};
 
@@ -13,7 +15,7 @@ use selvedge::time::{Duration, Timestamp};
 pub const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 /// A platform whose clock stands still until the test moves it, and whose randomness follows a seed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct VirtualPlatform(Arc<Inner>);
 
 /// The content codings of a host, and who makes them.
@@ -25,7 +27,16 @@ pub struct Codings {
     pub encode: fn(Encoding, &[u8]) -> Bytes,
 }
 
-#[derive(Debug)]
+/// An engine for WebAssembly that a test's host has. Calls hold up the server until they are answered, so that
+/// no case depends on how long one takes.
+pub trait Engine: Send + Sync {
+    /// Whether it takes a module; if not, why.
+    fn check(&self, bytes: &Bytes) -> Result<(), String>;
+
+    /// Calls a function, as [`Platform::run_module`] does.
+    fn call(&self, call: ModuleCall, bytes: Option<Bytes>) -> Result<Bytes, ModuleFailure>;
+}
+
 struct Inner {
     now: AtomicI64,
     /// How much time has passed, whatever the clock says.
@@ -35,20 +46,54 @@ struct Inner {
     sleeps_begun: AtomicUsize,
     logged: Mutex<Vec<String>>,
     codings: Option<Codings>,
+    engine: Option<Arc<dyn Engine>>,
+    network: Mutex<Network>,
+}
+
+/// Whether requests get out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// The host believes so, and every request breaks off.
+    Broken,
+    /// The host knows that they do not.
+    Offline,
+    /// The host believes so until the next request breaks off; then it knows better.
+    GoesOffline,
+}
+
+impl fmt::Debug for VirtualPlatform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualPlatform").field("now", &self.now()).finish_non_exhaustive()
+    }
 }
 
 impl VirtualPlatform {
     /// A platform at [`START`].
     pub fn new(seed: u64) -> Self {
-        Self::with(seed, None)
+        Self::with(seed, None, None)
     }
 
     /// A platform at [`START`] that compresses.
     pub fn compressing(seed: u64, codings: Codings) -> Self {
-        Self::with(seed, Some(codings))
+        Self::with(seed, Some(codings), None)
     }
 
-    fn with(seed: u64, codings: Option<Codings>) -> Self {
+    /// The same platform, still unused, with an engine for WebAssembly.
+    #[must_use]
+    pub fn running(self, engine: Arc<dyn Engine>) -> Self {
+        Self::with(self.0.random.load(Ordering::SeqCst), self.0.codings, Some(engine))
+    }
+
+    /// Changes whether requests get out.
+    pub fn set_network(&self, network: Network) {
+        *self.network() = network;
+    }
+
+    fn network(&self) -> std::sync::MutexGuard<'_, Network> {
+        self.0.network.lock().expect("no test panics while it holds this")
+    }
+
+    fn with(seed: u64, codings: Option<Codings>, engine: Option<Arc<dyn Engine>>) -> Self {
         Self(Arc::new(Inner {
             now: AtomicI64::new(START.as_millis()),
             passed: AtomicI64::new(0),
@@ -57,6 +102,8 @@ impl VirtualPlatform {
             sleeps_begun: AtomicUsize::new(0),
             logged: Mutex::new(Vec::new()),
             codings,
+            engine,
+            network: Mutex::new(Network::Broken),
         }))
     }
 
@@ -121,7 +168,30 @@ impl Platform for VirtualPlatform {
     }
 
     async fn fetch(&self, _: Request<Bytes>, _: usize) -> Result<Response<Bytes>, FetchError> {
+        let mut network = self.network();
+        if *network == Network::GoesOffline {
+            *network = Network::Offline;
+        }
         Err(FetchError::Network("this host has no network".to_owned()))
+    }
+
+    fn is_online(&self) -> bool {
+        *self.network() != Network::Offline
+    }
+
+    fn runs_modules(&self) -> bool {
+        self.0.engine.is_some()
+    }
+
+    async fn check_module(&self, bytes: &Bytes) -> Result<(), String> {
+        self.0.engine.as_ref().map_or(Ok(()), |engine| engine.check(bytes))
+    }
+
+    async fn run_module(&self, call: ModuleCall, bytes: Option<Bytes>) -> Result<Bytes, ModuleFailure> {
+        match &self.0.engine {
+            Some(engine) => engine.call(call, bytes),
+            None => Err(ModuleFailure::Host("this host has no engine".to_owned())),
+        }
     }
 
     fn encodings(&self) -> &'static [Encoding] {

@@ -27,13 +27,13 @@ impl<D: Database, P: Platform> App<D, P> {
             Err(message) => return failed(Category::Application, "http_request", message, RetryWish::Never),
         };
         let timeout = match task.deadline {
-            Some(deadline) => deadline.since(self.platform.now()),
+            Some(deadline) => deadline.since(self.now()),
             None => TIMEOUT_DEFAULT,
         };
         let answer = std::pin::pin!(self.platform.fetch(request, PAYLOAD_BYTES_MAX));
         let over = std::pin::pin!(self.platform.sleep(timeout));
         match select(answer, over).await {
-            Either::Left((Ok(response), _)) => ending(&response, self.platform.now()),
+            Either::Left((Ok(response), _)) => ending(&response, self.now()),
             Either::Left((Err(FetchError::Network(_)), _)) | Either::Right(_)
                 if !self.platform.is_online() =>
             {

@@ -102,7 +102,7 @@ impl<D: Database, P: Platform> App<D, P> {
         };
         let granted_at =
             Timestamp::from_millis(task.lease_expires_at.as_millis() - LEASE_TTL.as_millis() as i64);
-        let time = task.deadline.map_or(TIMEOUT_DEFAULT, |deadline| deadline.since(self.platform.now()));
+        let time = task.deadline.map_or(TIMEOUT_DEFAULT, |deadline| deadline.since(self.now()));
         ModuleCall {
             module: pin.digest.clone(),
             function,
@@ -154,7 +154,7 @@ impl<D: Database, P: Platform> App<D, P> {
         guest: &Guest,
         unwritten: &mut Unwritten,
     ) -> Result<(), Problem> {
-        unwritten.take(guest, self.platform.now());
+        unwritten.take(guest, self.now());
         if !unwritten.chunks.is_empty() {
             let bytes = unwritten.chunks.iter().map(|chunk| chunk.text.len() as i64).sum();
             if !self.write(logs::append(&self.tenant, lease, &unwritten.chunks, bytes)).await? {

@@ -7,15 +7,16 @@ use super::{CommandError, Exit, placed, pretty};
 use crate::cli::{GraphArgs, GraphFormat};
 use crate::client::Problem;
 use crate::document::File;
-use crate::{inprocess, terminal};
+use crate::{inprocess, module, terminal};
 
 pub(super) async fn run(args: GraphArgs) -> Result<Exit, CommandError> {
     let file = File::open(&args.file)?;
-    let document = file.parse()?;
+    let mut document = file.parse()?;
+    let modules = module::take(&mut document, &args.file).map_err(CommandError::Faults)?;
     let server = inprocess::scratch().await.map_err(|fault| CommandError::Machine(fault.to_string()))?;
     let path = format!("/api/v1/documents/graph?format={}", word(args.format));
-    let media_type = file.format.media_type();
-    let (status, answer) = inprocess::call(&server, Method::POST, &path, media_type, file.bytes).await;
+    let (media_type, bytes) = document.body(&file, &modules);
+    let (status, answer) = inprocess::call(&server, Method::POST, &path, media_type, bytes).await;
     if !status.is_success() {
         return Err(placed(&Problem::read(status, answer), &document, ""));
     }

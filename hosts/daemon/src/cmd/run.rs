@@ -12,6 +12,7 @@ use super::{CommandError, Exit, placed, pretty, text};
 use crate::cli::RunArgs;
 use crate::client::{Call, Client, ClientError};
 use crate::document::{Document, json_or_text};
+use crate::module::{self, Found};
 use crate::progress::Style;
 use crate::terminal;
 
@@ -28,18 +29,28 @@ enum Existing {
 }
 
 pub(super) async fn run(args: RunArgs) -> Result<Exit, CommandError> {
-    let document = Document::load(&args.file)?;
+    let mut document = Document::load(&args.file)?;
+    let modules = module::take(&mut document, &args.file).map_err(CommandError::Faults)?;
     let request = request(&args, &document)?;
     if args.local {
-        return local::run(&args, &document, &request).await;
+        return local::run(&args, &document, &modules, &request).await;
     }
     let client = super::client(&args.server)?;
+    upload(&client, &modules).await?;
     let run = start(&client, &document, &request, Existing::Refuse).await?;
     if args.detach {
         terminal::out(&if args.json { pretty(&run) } else { text(&run, "/id").to_owned() });
         return Ok(Exit::Done);
     }
     follow(&client, &args, &document, &run).await
+}
+
+/// Sends the modules that lie beside the document.
+async fn upload(client: &Client, modules: &Found) -> Result<(), CommandError> {
+    for (digest, bytes) in modules {
+        client.send(Call::upload(&["modules", digest.as_str()], bytes)).await?;
+    }
+    Ok(())
 }
 
 /// Starts the run, or finds the one that is there already.

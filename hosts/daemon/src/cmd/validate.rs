@@ -1,5 +1,7 @@
 //! `selvedge validate FILE…`: the server's own judgement of documents, without a server.
 
+use std::path::Path;
+
 use http::Method;
 use serde_json::Value;
 
@@ -8,7 +10,7 @@ use crate::cli::ValidateArgs;
 use crate::client::Problem;
 use crate::document::{Document, Fault, File};
 use crate::inprocess::{self, Server};
-use crate::terminal;
+use crate::{module, terminal};
 
 const PATH: &str = "/api/v1/documents/validate";
 
@@ -17,7 +19,7 @@ pub(super) async fn run(args: ValidateArgs) -> Result<Exit, CommandError> {
     let mut faults = Vec::new();
     for path in &args.files {
         let judged = match File::open(path) {
-            Ok(file) => judge(&server, &file).await,
+            Ok(file) => judge(&server, &file, path).await,
             Err(fault) => vec![fault.to_string()],
         };
         if judged.is_empty() {
@@ -30,13 +32,17 @@ pub(super) async fn run(args: ValidateArgs) -> Result<Exit, CommandError> {
 }
 
 /// Everything that is wrong with the document, one line each.
-async fn judge(server: &Server, file: &File) -> Vec<String> {
-    let document = match file.parse() {
+async fn judge(server: &Server, file: &File, path: &Path) -> Vec<String> {
+    let mut document = match file.parse() {
         Ok(document) => document,
         Err(fault) => return vec![fault.to_string()],
     };
-    let media_type = file.format.media_type();
-    let (status, answer) = inprocess::call(server, Method::POST, PATH, media_type, file.bytes.clone()).await;
+    let modules = match module::take(&mut document, path) {
+        Ok(modules) => modules,
+        Err(faults) => return faults,
+    };
+    let (media_type, bytes) = document.body(file, &modules);
+    let (status, answer) = inprocess::call(server, Method::POST, PATH, media_type, bytes).await;
     if status.is_success() {
         return lines(&document, answer.get("errors"));
     }

@@ -6,9 +6,10 @@ use http::Method;
 use selvedge::workflow::format::DocumentFormat;
 use serde_json::Value;
 
-use crate::client::Problem;
+use crate::client::{MODULE, Problem};
 use crate::document::{Document, DocumentError, File};
 use crate::inprocess::{self, Server};
+use crate::module;
 
 /// Saves every document of the directory and says how many there are, or everything that is wrong with any
 /// of them; then the rest may or may not be saved.
@@ -43,13 +44,21 @@ fn documents(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 async fn save(server: &Server, path: &Path, base_path: &str) -> Result<(), Vec<String>> {
     let one = |error: DocumentError| vec![error.to_string()];
     let file = File::open(path).map_err(one)?;
-    let document = file.parse().map_err(one)?;
+    let mut document = file.parse().map_err(one)?;
+    let modules = module::take(&mut document, path)?;
+    for (digest, bytes) in &modules {
+        let path = format!("{base_path}/api/v1/modules/{}", crate::client::encoded(digest.as_str()));
+        let (status, answer) = inprocess::call(server, Method::PUT, &path, MODULE, bytes.clone()).await;
+        if !status.is_success() {
+            return Err(shown(&document, &Problem::read(status, answer)));
+        }
+    }
     let Some(name) = document.value.get("name").and_then(Value::as_str) else {
         return Err(vec![format!("{}: the document has no name", document.label)]);
     };
     let path = format!("{base_path}/api/v1/workflows/{}", crate::client::encoded(name));
-    let media_type = file.format.media_type();
-    let (status, answer) = inprocess::call(server, Method::PUT, &path, media_type, file.bytes.clone()).await;
+    let (media_type, bytes) = document.body(&file, &modules);
+    let (status, answer) = inprocess::call(server, Method::PUT, &path, media_type, bytes).await;
     if status.is_success() {
         return Ok(());
     }

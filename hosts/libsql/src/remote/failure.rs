@@ -39,6 +39,8 @@ pub(super) enum Lost {
     Broken(String),
     /// It may have been executed: the time was up, the server failed, the answer makes no sense.
     Doubtful(String),
+    /// Somebody answered with a success, and not in Hrana.
+    Garbled(String),
     /// Somebody answered that it was not executed, and may be later.
     Declined(String),
     /// The token is missing or wrong.
@@ -104,6 +106,13 @@ impl Fault {
 }
 
 impl Lost {
+    /// Whether it is the stream that the server does not know, or not any more, so that nothing was run.
+    pub(super) fn is_about_stream(&self) -> bool {
+        let (Lost::Malformed(said) | Lost::Foreign(said)) = self else { return false };
+        let said = said.to_ascii_lowercase();
+        said.contains("baton") || said.contains("stream")
+    }
+
     /// The error of a read: nothing is in doubt, since it changes nothing.
     pub(super) fn of_read(self, address: &Address) -> DatabaseError {
         // The only text that SQLite gives and JSON cannot carry.
@@ -122,7 +131,7 @@ impl Lost {
 
     /// The error of a write.
     pub(super) fn of_write(self, address: &Address) -> DatabaseError {
-        let indeterminate = matches!(self, Lost::Broken(_) | Lost::Doubtful(_));
+        let indeterminate = matches!(self, Lost::Broken(_) | Lost::Doubtful(_) | Lost::Garbled(_));
         let message = self.describe(address);
         match self {
             Lost::Malformed(_) => DatabaseError::Broken(message),
@@ -136,6 +145,9 @@ impl Lost {
             Lost::Unsent(cause) => format!("the database {address} cannot be reached: {cause}"),
             Lost::Broken(cause) => format!("the database {address} broke the connection: {cause}"),
             Lost::Doubtful(cause) => format!("the database {address} gave no usable answer: {cause}"),
+            Lost::Garbled(cause) => {
+                format!("{address} does not answer as a libsql server does: no result of Hrana: {cause}")
+            }
             Lost::Declined(cause) => format!("the database {address} takes no requests now: {cause}"),
             Lost::Unauthorized(cause) => format!(
                 "the database {address} {cause}: give a valid token with --database-token or \
@@ -210,6 +222,7 @@ mod tests {
             (Lost::Unsent(why()), false, false),
             (Lost::Broken(why()), true, false),
             (Lost::Doubtful(why()), true, false),
+            (Lost::Garbled(why()), true, false),
             (Lost::Declined(why()), false, false),
             (Lost::Unauthorized(why()), false, false),
             (Lost::Foreign(why()), false, false),
@@ -223,8 +236,23 @@ mod tests {
                         assert!(message.contains("http://h") && message.contains("why"), "{message}");
                     }
                     DatabaseError::Broken(_) => assert!(broken, "{lost:?}"),
+                    DatabaseError::Storage(what) => panic!("{lost:?}: {what}"),
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_gone_is_told_from_other_complaints() {
+        for (lost, expected) in [
+            (Lost::Malformed("status 400: The stream has expired due to inactivity".into()), true),
+            (Lost::Malformed("status 400: Received an invalid baton".into()), true),
+            (Lost::Foreign("with status 404: Stream not found".into()), true),
+            (Lost::Malformed("status 413: too large".into()), false),
+            (Lost::Broken("stream closed".into()), false),
+            (Lost::Doubtful("status 502: upstream".into()), false),
+        ] {
+            assert_eq!(lost.is_about_stream(), expected, "{lost:?}");
         }
     }
 

@@ -4,6 +4,7 @@ mod groups;
 mod net;
 mod outages;
 mod refusals;
+mod streams;
 #[path = "../suite/mod.rs"]
 mod suite;
 

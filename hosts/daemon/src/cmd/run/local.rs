@@ -7,11 +7,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::super::{CommandError, Exit, signals};
-use super::{Existing, follow, start};
+use super::{Existing, follow, start, upload};
 use crate::cli::RunArgs;
 use crate::client::Client;
 use crate::config::{Access, Config, LogFormat};
 use crate::document::Document;
+use crate::module::Found;
 use crate::stop::{self, Phase};
 use crate::{serve, telemetry, terminal, worker};
 
@@ -20,7 +21,12 @@ const LEASE_TTL: Duration = Duration::from_secs(10);
 const KILL_GRACE: Duration = Duration::from_secs(10);
 const SHUTDOWN_GRACE: selvedge::time::Duration = selvedge::time::Duration::from_secs(5);
 
-pub(super) async fn run(args: &RunArgs, document: &Document, request: &Value) -> Result<Exit, CommandError> {
+pub(super) async fn run(
+    args: &RunArgs,
+    document: &Document,
+    modules: &Found,
+    request: &Value,
+) -> Result<Exit, CommandError> {
     // What tasks write is shown by the run; of the parts in this process only trouble is.
     telemetry::start(LogFormat::Text, tracing::Level::WARN);
     let place = Place::new(args.database.as_deref())?;
@@ -31,7 +37,7 @@ pub(super) async fn run(args: &RunArgs, document: &Document, request: &Value) ->
     let (worker_stopper, worker_stop) = stop::channel();
     let mut work = tokio::spawn(worker::work(settings(args, &client), worker_stop));
     let result = tokio::select! {
-        result = to_end(args, &client, document, request) => result,
+        result = to_end(args, &client, document, modules, request) => result,
         ended = &mut work => Err(worker_error(ended)),
     };
     // What still runs now belongs to a run that was left: it is stopped and given back.
@@ -54,8 +60,10 @@ async fn to_end(
     args: &RunArgs,
     client: &Client,
     document: &Document,
+    modules: &Found,
     request: &Value,
 ) -> Result<Exit, CommandError> {
+    upload(client, modules).await?;
     let run = start(client, document, request, Existing::Follow).await?;
     follow(client, args, document, &run).await
 }
@@ -107,6 +115,8 @@ fn config(database: PathBuf) -> Config {
         access: Access::Loopback,
         connections_max: 1024,
         http_concurrency: 64,
+        wasm_concurrency: 4,
+        wasm_memory: 64,
         shutdown_grace: SHUTDOWN_GRACE,
     }
 }
