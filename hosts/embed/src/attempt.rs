@@ -52,9 +52,9 @@ pub(crate) async fn attempt(
         () = stopped(stop) => End::Release,
     };
     let (operation, body) = match end {
-        End::Answer(Ok(output)) => ("complete", json!({ "output": output })),
-        End::Answer(Err(error)) => ("fail", failure(error)),
-        End::Release => ("release", json!({})),
+        End::Answer(Ok(output)) => ("complete", Some(json!({ "output": output }))),
+        End::Answer(Err(error)) => ("fail", Some(failure(error))),
+        End::Release => ("release", None),
         End::Lost => return,
     };
     report(&context, operation, body, lease_ttl).await;
@@ -65,7 +65,7 @@ async fn beat(context: &Context, lease_ttl: Duration) {
     loop {
         sleep((lease_ttl / BEAT_SHARE).min(BEAT_INTERVAL_MAX)).await;
         // A database that cannot be reached is asked again; the lease is lost when the server says so.
-        if let Ok(answer) = context.tell(Method::POST, "heartbeat", &json!({})).await
+        if let Ok(answer) = context.tell(Method::POST, "heartbeat", None).await
             && answer.get("cancel_requested") == Some(&Value::Bool(true))
         {
             context.wish(Wish::Cancel);
@@ -93,15 +93,15 @@ async fn stopped(mut stop: watch::Receiver<Option<Instant>>) {
 }
 
 /// Reports until the server has taken it, refuses it, or the lease has ended by itself.
-async fn report(context: &Context, operation: &str, mut body: Value, lease_ttl: Duration) {
+async fn report(context: &Context, operation: &str, mut body: Option<Value>, lease_ttl: Duration) {
     let (mut operation, ends) = (operation, Instant::now() + lease_ttl);
-    while let Err(fault) = context.tell(Method::POST, operation, &body).await {
+    while let Err(fault) = context.tell(Method::POST, operation, body.as_ref()).await {
         let lease_id = &context.claimed().lease_id;
         if fault.status >= 500 && Instant::now() < ends {
             sleep(REPORT_PAUSE).await;
         } else if operation == "complete" && is_of_the_output(&fault) {
             let error = TaskError::new(format!("the output was refused: {fault}")).code("bad_output");
-            (operation, body) = ("fail", failure(error.fatal()));
+            (operation, body) = ("fail", Some(failure(error.fatal())));
         } else {
             tracing::warn!(lease_id, "the report on a task was not taken: {fault}");
             return;

@@ -111,7 +111,8 @@ impl Context {
             return read(key, value);
         }
         let value = serde_json::to_value(compute().await?)?;
-        let stored = self.tell(Method::PUT, &format!("checkpoints/{key}"), &json!({ "value": value })).await;
+        let body = json!({ "value": value });
+        let stored = self.tell(Method::PUT, &format!("checkpoints/{key}"), Some(&body)).await;
         let stored = stored.map_err(|fault| {
             let error =
                 TaskError::new(format!("the checkpoint {key:?} was not stored: {fault}")).code("checkpoint");
@@ -128,7 +129,7 @@ impl Context {
     /// When the server does not take it.
     pub async fn log(&self, text: &str) -> Result<(), TaskError> {
         let chunks = json!({ "chunks": [{ "stream": "stdout", "text": text }] });
-        self.tell(Method::POST, "logs", &chunks).await?;
+        self.tell(Method::POST, "logs", Some(&chunks)).await?;
         Ok(())
     }
 
@@ -158,10 +159,10 @@ impl Context {
         &self,
         method: Method,
         operation: &str,
-        body: &Value,
+        body: Option<&Value>,
     ) -> Result<Value, CallError> {
         let path = format!("{}/{operation}", self.0.path);
-        let told = call(&self.0.app, method, &path, Some(body)).await;
+        let told = call(&self.0.app, method, &path, body).await;
         if told.as_ref().is_err_and(|fault| fault.kind == "lease-lost" || fault.status == 404) {
             self.wish(Wish::Lost);
         }

@@ -12,7 +12,7 @@ use selvedge_libsql::{Libsql, Place, Token};
 use selvedge_tokio::TokioPlatform;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::call::{CallError, call};
@@ -80,19 +80,14 @@ pub struct Server {
     inner: Arc<Inner>,
 }
 
+/// Its tasks end when it is dropped.
 struct Inner {
     app: Arc<Embedded>,
     base_path: String,
-    driver: AbortHandle,
+    driver: Mutex<JoinSet<()>>,
     workers: Mutex<JoinSet<()>>,
     /// When attempts that are under way are cut; none while the server runs.
     stop: watch::Sender<Option<Instant>>,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }
 
 impl Server {
@@ -114,11 +109,12 @@ impl Server {
         };
         let app = Arc::new(App::open(database, TokioPlatform::default(), settings).await?);
         let driven = app.clone();
-        let driver = tokio::spawn(async move { match selvedge_tokio::drive(&driven).await {} });
+        let mut driver = JoinSet::new();
+        driver.spawn(async move { match selvedge_tokio::drive(&driven).await {} });
         let inner = Inner {
             app,
             base_path,
-            driver: driver.abort_handle(),
+            driver: Mutex::new(driver),
             workers: Mutex::default(),
             stop: watch::Sender::new(None),
         };
@@ -152,9 +148,10 @@ impl Server {
     /// their queues without spending an attempt, long polls end, and so does the driver. The API still answers.
     pub async fn shutdown(&self, grace: Duration) {
         self.inner.stop.send_replace(Some(Instant::now() + grace));
-        let mut workers = std::mem::take(&mut *self.workers());
+        let mut workers = std::mem::take(&mut *lock(&self.inner.workers));
         while workers.join_next().await.is_some() {}
-        self.inner.driver.abort();
+        let mut driver = std::mem::take(&mut *lock(&self.inner.driver));
+        driver.shutdown().await;
         self.inner.app.close().await;
     }
 
@@ -168,12 +165,12 @@ impl Server {
 
     /// Runs a worker beside the server until one of them ends.
     pub(crate) fn spawn_worker(&self, worker: impl Future<Output = ()> + Send + 'static) {
-        self.workers().spawn(worker);
+        lock(&self.inner.workers).spawn(worker);
     }
+}
 
-    fn workers(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
-        self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Handler for Server {

@@ -141,12 +141,12 @@ impl Worker {
         let mut known = false;
         loop {
             if !known {
-                known = self.told("workers", self.registration()).await.is_ok();
+                known = self.told("workers", Some(&self.registration())).await.is_ok();
             }
             let mut held = vec![self.free_slot(slots).await];
             while attempts.try_join_next().is_some() {}
             held.extend(std::iter::from_fn(|| slots.clone().try_acquire_owned().ok()));
-            match self.told("tasks/claim", self.claim(held.len())).await {
+            match self.told("tasks/claim", Some(&self.claim(held.len()))).await {
                 Ok(answer) => match serde_json::from_value::<Granted>(answer) {
                     Ok(Granted { tasks }) => self.begin(tasks, held, attempts),
                     Err(fault) => {
@@ -182,7 +182,7 @@ impl Worker {
                 slot = slots.clone().acquire_owned() => return slot.expect("the semaphore is never closed"),
                 () = sleep(HEARTBEAT_INTERVAL) => {
                     // The next claim says the same.
-                    let _ = self.told(&format!("workers/{}/heartbeat", self.id), json!({})).await;
+                    let _ = self.told(&format!("workers/{}/heartbeat", self.id), None).await;
                 }
             }
         }
@@ -203,9 +203,9 @@ impl Worker {
         })
     }
 
-    async fn told(&self, operation: &str, body: Value) -> Result<Value, CallError> {
+    async fn told(&self, operation: &str, body: Option<&Value>) -> Result<Value, CallError> {
         let path = format!("{}/api/v1/{operation}", self.base_path);
-        call(&self.app, Method::POST, &path, Some(&body)).await
+        call(&self.app, Method::POST, &path, body).await
     }
 }
 

@@ -108,7 +108,7 @@ async fn failures_say_what_the_closure_said() {
         start(&server, input, json!(input), retry.clone()).await;
         assert_eq!(get(&server, &format!("{input}/{RESULT}")).await["output"], 2, "{input}");
     }
-    start(&server, "last", json!("panic"), json!({})).await;
+    start(&server, "last", json!("panic"), json!({ "retry": { "max_attempts": 1 } })).await;
     let failure = failure(&server, "last").await;
     assert_eq!(
         (&failure["code"], &failure["message"]),
@@ -147,11 +147,11 @@ async fn checkpoints_are_computed_once_for_all_attempts() {
 #[tokio::test]
 async fn a_cancelled_run_reaches_the_closure() {
     let server = server().await;
-    let begun = Arc::new(Notify::new());
-    let begins = begun.clone();
+    let (begun, ended) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let (begins, ends) = (begun.clone(), ended.clone());
     let options = WorkerOptions { lease_ttl: Duration::from_secs(1), ..WorkerOptions::default() };
     let worked = server.worker_with("q", options, move |stubborn: bool, task| {
-        let begins = begins.clone();
+        let (begins, ends) = (begins.clone(), ends.clone());
         async move {
             begins.notify_one();
             task.cancelled().await;
@@ -159,17 +159,20 @@ async fn a_cancelled_run_reaches_the_closure() {
             if stubborn {
                 std::future::pending::<()>().await;
             }
+            ends.fetch_add(1, Ordering::SeqCst);
             Ok("cleaned up")
         }
     });
     worked.expect("q is a queue");
-    for (id, stubborn) in [("polite", false), ("stubborn", true)] {
-        start(&server, id, json!(stubborn), json!({ "grace": "100ms" })).await;
+    // The polite one hears of it by its heartbeat, long before its grace ends.
+    for (id, stubborn, grace) in [("polite", false, "50s"), ("stubborn", true, "100ms")] {
+        start(&server, id, json!(stubborn), json!({ "grace": grace })).await;
         begun.notified().await;
         server.call(Method::POST, &format!("/api/v1/runs/{id}/cancel"), None).await.expect("it is running");
         let path = format!("/api/v1/runs/{id}/{RESULT}");
         let refused = server.call(Method::GET, &path, None).await.expect_err("it was cancelled");
         assert_eq!(get(&server, id).await["status"], "cancelled", "{refused}");
+        assert_eq!(ended.load(Ordering::SeqCst), 1, "{id}");
     }
 }
 

@@ -114,8 +114,9 @@ async fn requests_of_every_format_are_answered() {
     let result = lambda.send(Method::GET, "/flows/api/v1/runs/r1/result?timeout=30s", &[], "").await;
     assert_eq!(result.status, StatusCode::OK, "{}", result.json());
 
-    let outside = lambda.send(Method::GET, "/health", &[], "").await;
-    assert_eq!(outside.status, StatusCode::NOT_FOUND);
+    // To the emulator's domain as to an API's own, the base path is a mapping that the event does not show.
+    let inside = lambda.send(Method::GET, "/health", &[], "").await;
+    assert_eq!(inside.status, StatusCode::OK);
 }
 
 #[tokio::test]
