@@ -1,7 +1,9 @@
 //! How often each command asks the database, which is what it costs where the database is far.
 //!
 //! Warm: the same server has granted or started what the command is about. Cold: another server has. The
-//! document is compiled on both, as it is after the first run of a workflow.
+//! document is compiled on both, as it is after the first run of a workflow. The counts are printed:
+//! `cargo test --test round_trips -- --nocapture`.
+#![allow(clippy::print_stdout, reason = "the counts are what the test is for")]
 
 use std::sync::Arc;
 
@@ -12,8 +14,8 @@ use selvedge::value::Value;
 use selvedge::{App, Settings};
 use selvedge_libsql::Remote;
 use selvedge_test_sqld::Sqld;
-use selvedge_tokio::TokioPlatform;
 use selvedge_tests::meter::{Count, Meter};
+use selvedge_tokio::TokioPlatform;
 
 /// `a` and `b` on one queue, `b` reading what `a` puts out.
 const DOCUMENT: &str = r#"{"selvedge":1,"name":"two","tasks":{"a":{"worker":"q"},

@@ -2,6 +2,7 @@
 #![cfg(feature = "wasm")]
 
 mod common;
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
 #[path = "../../../tests/support/modules.rs"]
 mod modules;
 

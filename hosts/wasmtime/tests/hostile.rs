@@ -60,8 +60,11 @@ fn call(module: &Bytes, function: &str, time: Duration, fuel: u64) -> ModuleCall
 const LONG: Duration = Duration::from_secs(60);
 const FUEL: u64 = 20_000;
 
+/// Whether a call ended as it should.
+type Ended = fn(&ModuleFailure) -> bool;
+
 /// Functions that harm, and what becomes of each.
-fn harm() -> Vec<(&'static str, fn(&ModuleFailure) -> bool)> {
+fn harm() -> Vec<(&'static str, Ended)> {
     vec![
         ("trap", |failure| matches!(failure, ModuleFailure::Trap(_))),
         ("divide", |failure| matches!(failure, ModuleFailure::Trap(_))),
