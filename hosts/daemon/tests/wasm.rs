@@ -3,6 +3,7 @@
 
 mod common;
 #[path = "../../../tests/support/modules.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other users need more of it")]
 mod modules;
 
 use std::path::Path;
