@@ -70,6 +70,7 @@ use selvedge::Settings;
 use selvedge_libsql::{Libsql, Local, Remote};
 use selvedge_puppet::{Ground, VirtualPlatform};
 use selvedge_test_sqld::Sqld;
+use selvedge_tests::axum::Axum;
 use selvedge_tests::browser;
 use selvedge_tests::case::{self, Case, Format};
 use selvedge_tests::coverage::{Catalogue, Coverage};
@@ -103,10 +104,12 @@ enum Column {
     LambdaEmulator,
     /// The server in a Service Worker of Chromium, on SQLite in WebAssembly kept in IndexedDB.
     ServiceWorker,
+    /// The embedded service, nested in a router of axum.
+    Axum,
 }
 
 impl Column {
-    const ALL: [Column; 8] = [
+    const ALL: [Column; 9] = [
         Column::InProcess,
         Column::MessagePack,
         Column::DaemonFile,
@@ -115,6 +118,7 @@ impl Column {
         Column::LambdaEvents,
         Column::LambdaEmulator,
         Column::ServiceWorker,
+        Column::Axum,
     ];
 
     fn name(self) -> &'static str {
@@ -127,6 +131,7 @@ impl Column {
             Column::LambdaEvents => "lambda_events",
             Column::LambdaEmulator => "lambda_emulator",
             Column::ServiceWorker => "service_worker",
+            Column::Axum => "axum",
         }
     }
 
@@ -136,7 +141,8 @@ impl Column {
             | Column::DaemonFile
             | Column::DaemonSqld
             | Column::LambdaEmulator
-            | Column::ServiceWorker => Format::Json,
+            | Column::ServiceWorker
+            | Column::Axum => Format::Json,
             Column::MessagePack | Column::DaemonHttp2 | Column::LambdaEvents => Format::MessagePack,
         }
     }
@@ -147,12 +153,9 @@ impl Column {
             (Column::InProcess | Column::MessagePack | Column::ServiceWorker, Need::Compression) => {
                 Some("where no network lies between client and server, compression has nothing to gain")
             }
-            (Column::ServiceWorker, Need::Modules) => {
-                Some("the Service Worker has no engine for modules in this version")
-            }
-            (Column::ServiceWorker, Need::BoundedModules) => {
-                Some("a browser neither interrupts a call of a module nor counts its instructions")
-            }
+            (Column::ServiceWorker, Need::Modules | Need::BoundedModules) => Some(
+                "the tests' server in the browser has no engine; tests/browser/modules.test.mjs runs modules there",
+            ),
             (Column::ServiceWorker, Need::ForbiddenHeaders) => {
                 Some("scripts in a browser cannot set these header fields (Fetch standard)")
             }
@@ -168,7 +171,7 @@ impl Column {
             (Column::InProcess | Column::MessagePack, _)
             | (Column::DaemonFile | Column::DaemonSqld | Column::DaemonHttp2, _)
             | (Column::LambdaEvents | Column::LambdaEmulator, _)
-            | (Column::ServiceWorker, _) => None,
+            | (Column::ServiceWorker | Column::Axum, _) => None,
         }
     }
 
@@ -213,6 +216,10 @@ impl Column {
             }
             Column::ServiceWorker => {
                 let host = browser::service_worker(&case.base_path).await;
+                Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
+            }
+            Column::Axum => {
+                let host = Axum::new(memory(), settings).await;
                 Player::new(host, format, case, catalogue, coverage).play(&case.steps).await
             }
         }

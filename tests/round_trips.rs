@@ -10,8 +10,9 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use selvedge::value::Value;
 use selvedge::{App, Settings};
-use selvedge_libsql::Local;
-use selvedge_puppet::VirtualPlatform;
+use selvedge_libsql::Remote;
+use selvedge_test_sqld::Sqld;
+use selvedge_tokio::TokioPlatform;
 use selvedge_tests::meter::{Count, Meter};
 
 /// `a` and `b` on one queue, `b` reading what `a` puts out.
@@ -20,8 +21,8 @@ const DOCUMENT: &str = r#"{"selvedge":1,"name":"two","tasks":{"a":{"worker":"q"}
 
 /// One of the servers on a database.
 struct Server {
-    app: App<Meter<Local>, VirtualPlatform>,
-    meter: Meter<Local>,
+    app: App<Meter<Remote>, TokioPlatform>,
+    meter: Meter<Remote>,
 }
 
 /// Which server a command goes to.
@@ -32,10 +33,10 @@ enum To {
 }
 
 impl Server {
-    async fn new(database: &Local) -> Self {
+    async fn new(database: &Remote) -> Self {
         let meter = Meter::new(database.clone());
         let settings = Settings { shared: true, durability: "server", ..Settings::default() };
-        let app = App::open(meter.clone(), VirtualPlatform::new(1), settings).await.expect("it opens");
+        let app = App::open(meter.clone(), TokioPlatform::default(), settings).await.expect("it opens");
         Self { app, meter }
     }
 
@@ -57,7 +58,9 @@ impl Server {
 
 #[tokio::test]
 async fn a_command_costs_at_most_one_read_and_one_write() {
-    let database = Local::memory().expect("a database in memory opens");
+    let sqld = Sqld::start();
+    let address = sqld.url().parse().expect("it is the address of a server");
+    let database = Remote::open(address, None).await.expect("it answers");
     let servers = Arc::new([Server::new(&database).await, Server::new(&database).await]);
     let [warm, cold] = &*servers;
     let pick = |to: To| if to == To::Warm { warm } else { cold };

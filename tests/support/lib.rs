@@ -1,6 +1,7 @@
 //! What the tests share: hosts whose clock the test turns, a client, and conformance cases as data.
 #![allow(async_fn_in_trait, reason = "the hosts of the tests are concrete types")]
 
+pub mod axum;
 pub mod browser;
 pub mod case;
 pub mod coverage;

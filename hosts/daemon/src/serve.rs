@@ -3,14 +3,11 @@
 mod workflows;
 
 use std::net::{IpAddr, SocketAddr};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::FutureExt;
 use http::{Request, Response};
 use selvedge::http::body::Body;
-use selvedge::{App, Budget, Settings};
+use selvedge::{App, Settings};
 use selvedge_libsql::Libsql;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -20,12 +17,7 @@ use crate::config::{Access, Config};
 use crate::inprocess::Server;
 use crate::listener::{self, Handler, Upload};
 use crate::stop::{Phase, Stop};
-use selvedge_tokio::{self as platform, TokioPlatform};
-
-/// The pause after the driver panicked.
-const DEFECT_PAUSE: Duration = Duration::from_secs(1);
-/// The least pause between two drives, so that a timer which cannot fire never makes a busy loop.
-const DRIVE_PAUSE_MIN: Duration = Duration::from_millis(2);
+use selvedge_tokio::{Options, TokioPlatform};
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -127,10 +119,10 @@ fn host(config: &Config) -> TokioPlatform {
     if config.wasm_concurrency == 0 {
         return TokioPlatform::default();
     }
-    TokioPlatform::with_modules(platform::Options {
+    TokioPlatform::with_modules(Options {
         concurrency: config.wasm_concurrency,
         memory_bytes_max: config.wasm_memory << 20,
-        ..platform::Options::default()
+        ..Options::default()
     })
 }
 
@@ -170,30 +162,12 @@ async fn run(server: Arc<Server>, listener: TcpListener, config: Config, stop: S
     }
 }
 
-/// Fires timers and runs the server's own tasks until the stop. What it is doing then is dropped at an
-/// await, as a crash would; the leases go back when the server is closed.
+/// Drives until the stop. What is under way then is dropped at an await, as a crash would; the leases go back
+/// when the server is closed.
 async fn drive(server: Arc<Server>, stop: Stop) {
-    loop {
-        let driven = tokio::select! {
-            () = stop.reached(Phase::Stopping) => return,
-            driven = AssertUnwindSafe(server.drive(Budget::Idle)).catch_unwind() => driven,
-        };
-        // The panic itself is in the log, by the process's hook.
-        let Ok(next) = driven else {
-            sleep(DEFECT_PAUSE).await;
-            continue;
-        };
-        let next = async {
-            match next {
-                Some(at) => sleep(Duration::from(at.since(platform::now())).max(DRIVE_PAUSE_MIN)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = stop.reached(Phase::Stopping) => return,
-            () = server.woken() => {}
-            () = next => {}
-        }
+    tokio::select! {
+        () = stop.reached(Phase::Stopping) => {}
+        never = selvedge_tokio::drive(&server) => match never {},
     }
 }
 

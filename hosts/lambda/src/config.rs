@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use selvedge::http::base_path;
+use selvedge_libsql::{Place, Token};
 
 use crate::function::Drive;
 
 /// How long `SELVEDGE_DRIVE=before` keeps an answer back unless `SELVEDGE_DRIVE_BUDGET` says otherwise.
 const DRIVE_BUDGET_DEFAULT: Duration = Duration::from_secs(1);
+const EXPECTED_DATABASE: &str = "expected the address of a libsql server, such as libsql://flows.example";
 const HTTP_CONCURRENCY_DEFAULT: usize = 16;
 const HTTP_CONCURRENCY_MAX: usize = 1_000;
 
 /// What the function runs with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// A libsql server's address, or a file's path.
-    pub database: String,
+    /// A libsql server, or a file.
+    pub database: Place,
     /// What the libsql server asks for.
-    pub database_token: Option<String>,
+    pub database_token: Option<Token>,
     /// Empty, or a slash and segments without a trailing slash.
     pub base_path: String,
     /// How many `http` tasks run at once.
@@ -57,14 +59,17 @@ impl Config {
     pub fn read(env: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut read = Reader { env: &env, faults: &mut faults };
+        if env("SELVEDGE_DATABASE").is_none_or(|text| text.is_empty()) {
+            read.fault("SELVEDGE_DATABASE", format!("{EXPECTED_DATABASE}, found nothing"));
+        }
         let mode = read.get("SELVEDGE_DRIVE", Mode::After, mode);
         let budget = read.get("SELVEDGE_DRIVE_BUDGET", None, |text| duration(text).map(Some));
         if let (Some(_), Mode::After | Mode::Never) = (budget, mode) {
             read.fault("SELVEDGE_DRIVE_BUDGET", "it says nothing unless SELVEDGE_DRIVE is before".to_owned());
         }
         let config = Config {
-            database: read.require("SELVEDGE_DATABASE", "expected a libsql:// or https:// address", database),
-            database_token: read.get("SELVEDGE_DATABASE_TOKEN", None, |text| Ok(Some(text.to_owned()))),
+            database: read.get("SELVEDGE_DATABASE", Place::Memory, database),
+            database_token: read.get("SELVEDGE_DATABASE_TOKEN", None, token),
             base_path: read.get("SELVEDGE_BASE_PATH", String::new(), base_path::read),
             http_concurrency: read.get("SELVEDGE_HTTP_CONCURRENCY", HTTP_CONCURRENCY_DEFAULT, concurrency),
             drive: match mode {
@@ -108,28 +113,21 @@ impl<E: Fn(&str) -> Option<String>> Reader<'_, E> {
         }
     }
 
-    fn require(
-        &mut self,
-        variable: &'static str,
-        expected: &str,
-        read: impl FnOnce(&str) -> Result<String, String>,
-    ) -> String {
-        if (self.env)(variable).is_none_or(|text| text.is_empty()) {
-            self.fault(variable, format!("{expected}, found nothing"));
-        }
-        self.get(variable, String::new(), read)
-    }
-
     fn fault(&mut self, variable: &'static str, message: String) {
         self.faults.push(Fault { variable, message });
     }
 }
 
-fn database(text: &str) -> Result<String, String> {
-    match text {
-        ":memory:" => Err("a function keeps no memory, expected a libsql:// or https:// address".to_owned()),
-        place => Ok(place.to_owned()),
+fn database(text: &str) -> Result<Place, String> {
+    match text.parse() {
+        Ok(Place::Memory) => Err(format!("a function keeps no memory, {EXPECTED_DATABASE}")),
+        Ok(place) => Ok(place),
+        Err(fault) => Err(fault.to_string()),
     }
+}
+
+fn token(text: &str) -> Result<Option<Token>, String> {
+    text.parse::<Token>().map(Some).map_err(|fault| fault.to_string())
 }
 
 fn mode(text: &str) -> Result<Mode, String> {
@@ -186,7 +184,7 @@ mod tests {
     fn one_variable_is_enough() {
         let config = read(&[("SELVEDGE_DATABASE", "libsql://a.example"), ("SELVEDGE_DRIVE", "")]);
         let expected = Config {
-            database: "libsql://a.example".to_owned(),
+            database: "libsql://a.example".parse().expect("a place"),
             database_token: None,
             base_path: String::new(),
             http_concurrency: 16,
@@ -210,8 +208,8 @@ mod tests {
             ("SELVEDGE_LOG_LEVEL", "debug"),
         ]);
         let expected = Config {
-            database: "https://a.example".to_owned(),
-            database_token: Some("t".to_owned()),
+            database: "https://a.example".parse().expect("a place"),
+            database_token: Some("t".parse().expect("a token")),
             base_path: "/flows".to_owned(),
             http_concurrency: 0,
             drive: Drive::Before(Duration::from_secs(2)),
@@ -224,6 +222,7 @@ mod tests {
     #[test]
     fn every_bad_variable_is_named_at_once() {
         let faults = read(&[
+            ("SELVEDGE_DATABASE_TOKEN", "a b"),
             ("SELVEDGE_BASE_PATH", "flows"),
             ("SELVEDGE_HTTP_CONCURRENCY", "1001"),
             ("SELVEDGE_DRIVE", "later"),
@@ -233,9 +232,10 @@ mod tests {
         ]);
         let faults = faults.expect_err("nothing is right");
         for (fault, (variable, message)) in faults.iter().zip([
+            ("SELVEDGE_DATABASE", "expected the address of a libsql server"),
             ("SELVEDGE_DRIVE", "expected after, before or never, found \"later\""),
             ("SELVEDGE_DRIVE_BUDGET", "soon"),
-            ("SELVEDGE_DATABASE", "expected a libsql:// or https:// address, found nothing"),
+            ("SELVEDGE_DATABASE_TOKEN", "expected a token"),
             ("SELVEDGE_BASE_PATH", "expected a path"),
             ("SELVEDGE_HTTP_CONCURRENCY", "expected a number from 0 to 1000, found \"1001\""),
             ("SELVEDGE_LOG", "expected text or json"),
@@ -243,13 +243,14 @@ mod tests {
         ]) {
             assert!(fault.starts_with(&format!("{variable}: ")) && fault.contains(message), "{fault}");
         }
-        assert_eq!(faults.len(), 7, "{faults:?}");
+        assert_eq!(faults.len(), 8, "{faults:?}");
     }
 
     #[test]
     fn what_would_have_no_effect_is_refused() {
         for (variables, message) in [
             (&[("SELVEDGE_DATABASE", ":memory:")][..], "SELVEDGE_DATABASE: a function keeps no memory"),
+            (&[("SELVEDGE_DATABASE", "ftp://a")], "SELVEDGE_DATABASE: "),
             (
                 &[("SELVEDGE_DATABASE", "libsql://a"), ("SELVEDGE_DRIVE_BUDGET", "2s")],
                 "SELVEDGE_DRIVE_BUDGET: it says nothing unless SELVEDGE_DRIVE is before",

@@ -4,7 +4,7 @@ use std::io::stderr;
 use std::panic;
 
 use selvedge::{App, Settings};
-use selvedge_libsql::Local;
+use selvedge_libsql::{Libsql, Place};
 use selvedge_tokio::TokioPlatform;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{Config, LogFormat};
 use crate::function::Function;
 
-type Environment = App<Local, TokioPlatform>;
+type Environment = App<Libsql, TokioPlatform>;
 
 /// The function of this process.
 pub(crate) fn function(
@@ -43,18 +43,21 @@ pub(crate) fn start_log(format: LogFormat, level: tracing::Level) {
 }
 
 async fn open(config: &Config) -> Result<Environment, String> {
+    if let Place::File(path) = &config.database {
+        tracing::warn!(
+            "{} is a file of this execution environment: no other environment sees it, and it goes with this one",
+            path.display()
+        );
+    }
+    let database = Libsql::open(&config.database, config.database_token.clone()).await;
+    let database = database.map_err(|fault| fault.to_string())?;
     let settings = Settings {
         base_path: config.base_path.clone(),
         host: "lambda",
-        durability: "fsync",
+        durability: database.durability(),
+        shared: database.is_shared(),
         http_concurrency: config.http_concurrency,
         ..Settings::default()
     };
-    tracing::warn!(
-        "{} is a file of this execution environment: other environments do not see it, and it goes with this one",
-        config.database
-    );
-    let database =
-        Local::open(config.database.as_ref(), Default::default()).map_err(|fault| fault.to_string())?;
     App::open(database, TokioPlatform::default(), settings).await.map_err(|fault| fault.to_string())
 }

@@ -59,10 +59,21 @@ impl Libsql {
     ///
     /// A server is asked once whether it is there. To be called within a tokio runtime.
     pub async fn open(place: &Place, token: Option<Token>) -> Result<Libsql, OpenError> {
+        Self::open_with(place, token, remote::Options::default()).await
+    }
+
+    /// The same with options for a server.
+    pub async fn open_with(
+        place: &Place,
+        token: Option<Token>,
+        options: remote::Options,
+    ) -> Result<Libsql, OpenError> {
         Ok(match place {
             Place::Memory => Libsql::Local(Local::memory()?),
             Place::File(path) => Libsql::Local(Local::open(path, local::Options::default())?),
-            Place::Server(address) => Libsql::Remote(Remote::open(address.clone(), token).await?),
+            Place::Server(address) => {
+                Libsql::Remote(Remote::open_with(address.clone(), token, options).await?)
+            }
         })
     }
 

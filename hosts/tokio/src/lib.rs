@@ -2,6 +2,10 @@
 //! reqwest. One crate, so that the daemon, the function and the embedded server have one and the same.
 #![forbid(unsafe_code)]
 
+mod driver;
+
+pub use driver::drive;
+
 use std::error::Error;
 use std::fmt;
 use std::io::Write;

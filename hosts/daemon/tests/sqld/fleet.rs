@@ -107,7 +107,7 @@ impl Load {
             });
             let claimed = self.post(number, "/tasks/claim", claim).await.expect(200);
             let tasks = claimed["tasks"].as_array().expect("tasks").clone();
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 for task in tasks {
                     self.complete(number, task).await;
                 }

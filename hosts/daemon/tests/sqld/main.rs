@@ -20,7 +20,7 @@ use fleet::{Fleet, Load, TASKS_PER_RUN};
 use selvedge_test_sqld::Sqld;
 
 const DAEMONS: usize = 3;
-const WORKERS: usize = 12;
+const WORKERS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_tasks_over_three_daemons_complete_once_each() {

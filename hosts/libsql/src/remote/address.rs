@@ -76,6 +76,18 @@ impl Address {
     pub(super) fn pipeline(&self) -> &Url {
         &self.pipeline
     }
+
+    /// Where the server wants to see a stream again. None if that is no address, or one without the encryption
+    /// of this.
+    pub(super) fn of_stream(&self, base_url: &str) -> Option<Url> {
+        let mut url = Url::parse(base_url).ok()?;
+        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && !self.is_https());
+        if !is_safe || !url.has_host() {
+            return None;
+        }
+        end_with_pipeline(&mut url);
+        Some(url)
+    }
 }
 
 impl FromStr for Address {
@@ -99,9 +111,7 @@ impl FromStr for Address {
         let rest = &url.as_str()[url.scheme().len()..];
         url = Url::parse(&format!("{scheme}{rest}"))
             .map_err(|fault| AddressError::NotAUrl(without_query(text).into(), fault.to_string()))?;
-        url.set_query(None);
-        url.set_fragment(None);
-        url.set_path(&format!("{}/v3/pipeline", url.path().trim_end_matches('/')));
+        end_with_pipeline(&mut url);
         Ok(Self { text: text.to_owned(), pipeline: url })
     }
 }
@@ -160,6 +170,12 @@ fn read_tls(url: &Url) -> Result<Option<bool>, AddressError> {
     Ok(tls)
 }
 
+fn end_with_pipeline(url: &mut Url) {
+    url.set_query(None);
+    url.set_fragment(None);
+    url.set_path(&format!("{}/v3/pipeline", url.path().trim_end_matches('/')));
+}
+
 /// The part that can hold no secret.
 fn without_query(text: &str) -> &str {
     text.split(['?', '#', '@']).next().unwrap_or_default()
@@ -186,6 +202,22 @@ mod tests {
             assert_eq!(address.pipeline().as_str(), pipeline);
             assert_eq!((address.is_https(), address.is_loopback()), (https, loopback), "{text}");
             assert_eq!(address.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn streams_are_not_followed_into_the_open() {
+        for (address, base_url, expected) in [
+            ("http://h", "http://10.0.0.7:81", Some("http://10.0.0.7:81/v3/pipeline")),
+            ("http://h", "https://m7.h/x/", Some("https://m7.h/x/v3/pipeline")),
+            ("https://h", "https://m7.h", Some("https://m7.h/v3/pipeline")),
+            ("https://h", "http://m7.h", None),
+            ("http://h", "ws://m7.h", None),
+            ("http://h", "/relative", None),
+            ("http://h", "", None),
+        ] {
+            let address: Address = address.parse().expect("an address");
+            assert_eq!(address.of_stream(base_url).as_ref().map(Url::as_str), expected, "{base_url}");
         }
     }
 

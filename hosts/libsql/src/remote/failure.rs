@@ -39,6 +39,8 @@ pub(super) enum Lost {
     Broken(String),
     /// It may have been executed: the time was up, the server failed, the answer makes no sense.
     Doubtful(String),
+    /// Somebody answered with a success, and not in Hrana.
+    Garbled(String),
     /// Somebody answered that it was not executed, and may be later.
     Declined(String),
     /// The token is missing or wrong.
@@ -52,12 +54,17 @@ pub(super) enum Lost {
 impl Fault {
     /// What this error means for the statement that ran into it.
     pub(super) fn meaning(&self) -> StepFailure {
-        let constraint = self.code.starts_with("SQLITE_CONSTRAINT");
+        let is_constraint = self.code.starts_with("SQLITE_CONSTRAINT");
+        // A replica passes the primary's errors on without their codes.
+        let is_passed_on = self.code == "PROXY_ERROR";
+        let says = |words: &[&str]| words.iter().any(|word| self.message.contains(word));
         match self.code.as_str() {
             _ if self.message.contains(guard::MISSED) => StepFailure::Missed,
-            // A replica passes the primary's errors on without their codes.
-            _ if (constraint || self.code == "PROXY_ERROR") && hangs_on_rows(&self.message) => {
-                StepFailure::Constraint
+            // These hang on the statement alone, such as a text in an INTEGER column of a STRICT table.
+            _ if says(&["cannot store ", "FOREIGN KEY "]) => StepFailure::Broken,
+            _ if is_constraint || (is_passed_on && says(&["constraint failed"])) => StepFailure::Constraint,
+            _ if is_passed_on && says(&["no such ", "syntax error", "parameter", "too big"]) => {
+                StepFailure::Broken
             }
             "SQLITE_BUSY"
             | "SQLITE_LOCKED"
@@ -104,6 +111,13 @@ impl Fault {
 }
 
 impl Lost {
+    /// Whether it is the stream that the server does not know, or not any more, so that nothing was run.
+    pub(super) fn is_about_stream(&self) -> bool {
+        let (Lost::Malformed(said) | Lost::Foreign(said)) = self else { return false };
+        let said = said.to_ascii_lowercase();
+        said.contains("baton") || said.contains("stream")
+    }
+
     /// The error of a read: nothing is in doubt, since it changes nothing.
     pub(super) fn of_read(self, address: &Address) -> DatabaseError {
         // The only text that SQLite gives and JSON cannot carry.
@@ -122,7 +136,7 @@ impl Lost {
 
     /// The error of a write.
     pub(super) fn of_write(self, address: &Address) -> DatabaseError {
-        let indeterminate = matches!(self, Lost::Broken(_) | Lost::Doubtful(_));
+        let indeterminate = matches!(self, Lost::Broken(_) | Lost::Doubtful(_) | Lost::Garbled(_));
         let message = self.describe(address);
         match self {
             Lost::Malformed(_) => DatabaseError::Broken(message),
@@ -136,6 +150,9 @@ impl Lost {
             Lost::Unsent(cause) => format!("the database {address} cannot be reached: {cause}"),
             Lost::Broken(cause) => format!("the database {address} broke the connection: {cause}"),
             Lost::Doubtful(cause) => format!("the database {address} gave no usable answer: {cause}"),
+            Lost::Garbled(cause) => {
+                format!("{address} does not answer as a libsql server does: no result of Hrana: {cause}")
+            }
             Lost::Declined(cause) => format!("the database {address} takes no requests now: {cause}"),
             Lost::Unauthorized(cause) => format!(
                 "the database {address} {cause}: give a valid token with --database-token or \
@@ -163,11 +180,6 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// As against constraints that hang on the statement alone: a text in an INTEGER column of a STRICT table.
-fn hangs_on_rows(message: &str) -> bool {
-    !message.contains("cannot store ") && !message.contains("FOREIGN KEY ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +196,9 @@ mod tests {
             ("SQLite error: UNIQUE constraint failed: t.id", "SQLITE_CONSTRAINT", StepFailure::Constraint),
             ("CHECK constraint failed: n > 0", "SQLITE_CONSTRAINT_CHECK", StepFailure::Constraint),
             ("UNIQUE constraint failed: t.id", "PROXY_ERROR", StepFailure::Constraint),
+            ("no such table: t", "PROXY_ERROR", StepFailure::Broken),
+            ("cannot store TEXT value in INTEGER column t.n", "PROXY_ERROR", StepFailure::Broken),
+            ("disk I/O error", "PROXY_ERROR", StepFailure::Uncertain),
             ("raised by a trigger", "SQLITE_CONSTRAINT", StepFailure::Constraint),
             ("cannot store TEXT value in INTEGER column t.n", "SQLITE_CONSTRAINT", StepFailure::Broken),
             ("FOREIGN KEY constraint failed", "SQLITE_CONSTRAINT", StepFailure::Broken),
@@ -210,6 +225,7 @@ mod tests {
             (Lost::Unsent(why()), false, false),
             (Lost::Broken(why()), true, false),
             (Lost::Doubtful(why()), true, false),
+            (Lost::Garbled(why()), true, false),
             (Lost::Declined(why()), false, false),
             (Lost::Unauthorized(why()), false, false),
             (Lost::Foreign(why()), false, false),
@@ -226,6 +242,20 @@ mod tests {
                     DatabaseError::Storage(what) => panic!("{lost:?}: {what}"),
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_gone_is_told_from_other_complaints() {
+        for (lost, expected) in [
+            (Lost::Malformed("status 400: The stream has expired due to inactivity".into()), true),
+            (Lost::Malformed("status 400: Received an invalid baton".into()), true),
+            (Lost::Foreign("with status 404: Stream not found".into()), true),
+            (Lost::Malformed("status 413: too large".into()), false),
+            (Lost::Broken("stream closed".into()), false),
+            (Lost::Doubtful("status 502: upstream".into()), false),
+        ] {
+            assert_eq!(lost.is_about_stream(), expected, "{lost:?}");
         }
     }
 

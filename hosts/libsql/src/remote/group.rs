@@ -58,6 +58,15 @@ impl<'a> Group<'a> {
         Group { program, begin, commit, batches }
     }
 
+    /// Whether the transaction was not begun because another one was under way. sqld says so at once, without
+    /// waiting, while it folds its log into the file.
+    pub(super) fn met_a_lock(&self, results: &Results) -> bool {
+        match results.of(self.begin) {
+            Fate::Failed(fault) => matches!(fault.code.as_str(), "SQLITE_BUSY" | "SQLITE_LOCKED"),
+            Fate::Ok | Fate::Skipped => false,
+        }
+    }
+
     /// What the server's answer says of each batch, in order.
     pub(super) fn verdicts(&self, results: &Results) -> Vec<Verdict> {
         let all = |error: DatabaseError| self.batches.iter().map(|_| Err(error.clone())).collect();
@@ -161,7 +170,7 @@ mod tests {
     use selvedge::store::database::Statement;
     use serde_json::{Value, json};
 
-    use super::super::hrana::Answer;
+    use super::super::hrana::{Answer, Reply};
     use super::*;
 
     fn batch(expects: &[Expect]) -> Batch {
@@ -180,8 +189,8 @@ mod tests {
         let result =
             json!({"step_results": done.collect::<Value>(), "step_errors": failed.collect::<Value>()});
         let body = json!({"results": [{"type": "ok", "response": {"type": "batch", "result": result}}]});
-        match Answer::read(body.to_string().as_bytes()) {
-            Ok(Answer::Ran(results)) => results,
+        match Reply::read(body.to_string().as_bytes()).expect("an answer").answer {
+            Answer::Ran(results) => results,
             other => panic!("{other:?}"),
         }
     }

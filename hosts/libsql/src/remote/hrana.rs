@@ -1,6 +1,7 @@
 //! The words of Hrana 3 over HTTP that this driver uses, as JSON.
 //!
-//! A request is a pipeline of one batch and the end of its stream, so that the server keeps nothing of it.
+//! A request is a pipeline of one batch, and then either the end of its stream or the question whether it has
+//! left a transaction open.
 //! The format is <https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md>. Integers are
 //! texts and blobs base64 without padding; with padding they are understood as well.
 
@@ -62,6 +63,28 @@ pub(super) enum Condition {
     },
     /// No transaction is open.
     IsAutocommit {},
+}
+
+/// What happens to the stream after the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// It is closed.
+    Close,
+    /// It stays open for the next request.
+    Keep,
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// What became of the program.
+    pub(super) answer: Answer,
+    /// What the next request on the stream has to show; none if it is closed.
+    pub(super) baton: Option<String>,
+    /// Where the next request on the stream has to go.
+    pub(super) base_url: Option<String>,
+    /// Whether no transaction was left open, as far as the server was asked.
+    pub(super) is_clean: bool,
 }
 
 /// What the server answered to one program.
@@ -132,28 +155,42 @@ impl<'a> Program<'a> {
         self.replication_index = (replication_index > 0).then(|| replication_index.to_string());
     }
 
-    /// The body of the request that runs it and closes its stream.
-    pub(super) fn body(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Pipeline<'a, 'b>([Request<'a, 'b>; 2]);
-        #[derive(Serialize)]
-        #[serde(tag = "type", rename_all = "snake_case")]
-        enum Request<'a, 'b> {
-            Batch { batch: &'b Program<'a> },
-            Close,
-        }
-        #[derive(Serialize)]
-        struct Body<'a, 'b> {
-            requests: Pipeline<'a, 'b>,
-        }
-        let requests = Pipeline([Request::Batch { batch: self }, Request::Close]);
-        serde_json::to_vec(&Body { requests }).expect("texts and numbers are written to memory")
+    /// The body of the request that runs it: on the stream of this baton, or on a new one.
+    pub(super) fn body(&self, baton: Option<&str>, after: After) -> Vec<u8> {
+        let after = match after {
+            After::Close => Request::Close,
+            After::Keep => Request::GetAutocommit,
+        };
+        pipeline(baton, &[Request::Batch { batch: self }, after])
     }
 
     fn add(&mut self, stmt: Stmt<'a>, condition: Option<Condition>) -> At {
         self.steps.push(Step { stmt, condition });
         At(self.steps.len() - 1)
     }
+}
+
+/// The body of the request that closes a stream.
+pub(super) fn close(baton: &str) -> Vec<u8> {
+    pipeline(Some(baton), &[Request::Close])
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Request<'a, 'b> {
+    Batch { batch: &'b Program<'a> },
+    GetAutocommit,
+    Close,
+}
+
+fn pipeline(baton: Option<&str>, requests: &[Request<'_, '_>]) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a, 'b, 'c> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        baton: Option<&'c str>,
+        requests: &'c [Request<'a, 'b>],
+    }
+    serde_json::to_vec(&Body { baton, requests }).expect("texts and numbers are written to memory")
 }
 
 impl At {
@@ -178,11 +215,15 @@ impl Condition {
     }
 }
 
-impl Answer {
+impl Reply {
     /// Reads the body of an answer. The error says what it is instead of one.
     pub(super) fn read(body: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Body {
+            #[serde(default)]
+            baton: Option<String>,
+            #[serde(default)]
+            base_url: Option<String>,
             results: Vec<StreamResult>,
         }
         #[derive(Deserialize)]
@@ -193,14 +234,20 @@ impl Answer {
         #[derive(Deserialize)]
         struct Response {
             result: Option<Results>,
+            is_autocommit: Option<bool>,
         }
-        let body: Body = serde_json::from_slice(body).map_err(|fault| fault.to_string())?;
-        let first = body.results.into_iter().next().ok_or("it has no results")?;
-        match (first.response, first.error) {
-            (_, Some(fault)) => Ok(Answer::Refused(fault)),
-            (Some(Response { result: Some(results) }), None) => Ok(Answer::Ran(results)),
-            (Some(Response { result: None }) | None, None) => Err("it has no result of a batch".into()),
-        }
+        let Body { baton, base_url, results } =
+            serde_json::from_slice(body).map_err(|fault| fault.to_string())?;
+        let mut results = results.into_iter();
+        let first = results.next().ok_or("it has no results")?;
+        let answer = match (first.response.and_then(|response| response.result), first.error) {
+            (_, Some(fault)) => Answer::Refused(fault),
+            (Some(results), None) => Answer::Ran(results),
+            (None, None) => return Err("it has no result of a batch".into()),
+        };
+        let second = results.next().and_then(|second| second.response);
+        let is_clean = second.and_then(|response| response.is_autocommit).unwrap_or(false);
+        Ok(Reply { answer, baton, base_url, is_clean })
     }
 }
 
@@ -260,19 +307,26 @@ mod tests {
             ]}},
             {"type": "close"}
         ]});
-        let found: serde_json::Value = serde_json::from_slice(&program.body()).expect("JSON");
-        assert_eq!(found, expected);
+        let json = |body: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&body).expect("JSON");
+        assert_eq!(json(program.body(None, After::Close)), expected);
+        let kept = json(program.body(Some("b"), After::Keep));
+        assert_eq!((&kept["baton"], &kept["requests"][0]), (&"b".into(), &expected["requests"][0]));
+        assert_eq!(kept["requests"][1], serde_json::json!({"type": "get_autocommit"}));
+        assert_eq!(json(close("b")), serde_json::json!({"baton": "b", "requests": [{"type": "close"}]}));
     }
 
     #[test]
     fn answers_say_what_became_of_each_step() {
-        let body = r#"{"baton": null, "base_url": null, "results": [
+        let body = r#"{"baton": "b", "base_url": "http://h", "results": [
             {"type": "ok", "response": {"type": "batch", "result": {
                 "step_results": [{"cols": [], "rows": [[{"type": "integer", "value": "1"}]]}, null, null],
                 "step_errors": [null, {"message": "no", "code": "SQLITE_BUSY"}, null],
                 "replication_index": "9"}}},
-            {"type": "ok", "response": {"type": "close"}}]}"#;
-        let Ok(Answer::Ran(mut results)) = Answer::read(body.as_bytes()) else { panic!("it ran") };
+            {"type": "ok", "response": {"type": "get_autocommit", "is_autocommit": true}}]}"#;
+        let reply = Reply::read(body.as_bytes()).expect("an answer");
+        assert_eq!((reply.baton.as_deref(), reply.base_url.as_deref()), (Some("b"), Some("http://h")));
+        assert!(reply.is_clean);
+        let Answer::Ran(mut results) = reply.answer else { panic!("it ran") };
         let fault = Fault { message: "no".into(), code: "SQLITE_BUSY".into() };
         let fates = [0, 1, 2, 3].map(|step| results.of(At(step)));
         assert_eq!(fates, [Fate::Ok, Fate::Failed(&fault), Fate::Skipped, Fate::Skipped]);
@@ -284,10 +338,10 @@ mod tests {
     #[test]
     fn other_answers_are_told_apart() {
         let refused = r#"{"results": [{"type": "error", "error": {"message": "no"}}]}"#;
-        let refused = Answer::read(refused.as_bytes());
-        assert!(
-            matches!(refused, Ok(Answer::Refused(Fault { message, code })) if message == "no" && code.is_empty())
-        );
+        let refused = Reply::read(refused.as_bytes()).expect("an answer");
+        assert!(!refused.is_clean && refused.baton.is_none());
+        let Answer::Refused(fault) = refused.answer else { panic!("it was refused") };
+        assert_eq!(fault, Fault { message: "no".into(), code: String::new() });
         for (body, expected) in [
             ("<html>", "expected value"),
             ("{}", "missing field `results`"),
@@ -295,7 +349,7 @@ mod tests {
             (r#"{"results": [{"type": "ok", "response": {"type": "close"}}]}"#, "no result of a batch"),
             (r#"{"results": [{"type": "none"}]}"#, "no result of a batch"),
         ] {
-            let fault = Answer::read(body.as_bytes()).expect_err(body);
+            let fault = Reply::read(body.as_bytes()).expect_err(body);
             assert!(fault.contains(expected), "{body}: {fault}");
         }
     }

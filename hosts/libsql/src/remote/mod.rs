@@ -1,20 +1,22 @@
 //! The database on a libsql server (sqld, Turso) that any number of processes share.
 //!
 //! It speaks Hrana over HTTP. A call of `read` is one request; calls of `write` that wait at the same time
-//! share one. Each request is a whole stream: it opens a transaction, ends it and closes, so that the server
-//! holds no lock for a client that has gone, and nothing of it expires. The `base_url` by which a server
-//! keeps a stream on one machine is therefore never followed: no stream has a second request.
+//! share one. Each request is a whole transaction: it begins it and ends it, so that the server holds no lock
+//! for a client that has gone. A few streams stay open between requests, because opening one is dear
+//! ([`streams`]); one that the server has forgotten is opened anew.
 //!
 //! Nothing is repeated that may have changed something. A write whose answer was lost says so
 //! (`indeterminate`), and may even be applied a little later, while the server still works on it.
 
 mod address;
+mod ask;
 mod failure;
 mod group;
 mod guard;
 mod hrana;
 mod statement;
 mod stats;
+mod streams;
 mod wire;
 mod writer;
 
@@ -23,7 +25,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use futures_channel::oneshot;
 use selvedge::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
 use tokio::sync::{Semaphore, mpsc};
@@ -31,10 +32,12 @@ use tokio::sync::{Semaphore, mpsc};
 pub use address::{Address, AddressError, Token, TokenError};
 pub use stats::Stats;
 
+use ask::Again;
 use failure::{Lost, Quoted};
-use hrana::{Answer, Condition, Fate, Program};
+use hrana::{Answer, Condition, Fate, Fault, Program};
 use statement::{Kind, kind};
 use stats::add;
+use streams::Streams;
 use wire::Wire;
 use writer::{Call, Writer, check_params};
 
@@ -49,7 +52,29 @@ pub struct Remote {
     wire: Arc<Wire>,
     calls: mpsc::UnboundedSender<Call>,
     newest: Arc<Newest>,
-    reads: Arc<Semaphore>,
+    reads: Arc<Reads>,
+}
+
+/// What reads share.
+struct Reads {
+    seats: Semaphore,
+    streams: Streams,
+}
+
+/// How a server's database is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How many streams stay open on the server for up to ten seconds after a read, beside the one of writes. A
+    /// request without one costs the server a millisecond more. With 0 none stays, of writes neither: for
+    /// programs that run many times beside each other or are frozen between requests, since a server has room
+    /// for a limited number (sqld: 128).
+    pub streams_kept: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { streams_kept: 8 }
+    }
 }
 
 /// Why a server's database was not opened.
@@ -67,18 +92,25 @@ impl Remote {
     ///
     /// To be called within a tokio runtime, in which the task that writes then lives.
     pub async fn open(address: Address, token: Option<Token>) -> Result<Remote, OpenError> {
+        Self::open_with(address, token, Options::default()).await
+    }
+
+    /// The same with options.
+    pub async fn open_with(
+        address: Address,
+        token: Option<Token>,
+        options: Options,
+    ) -> Result<Remote, OpenError> {
         let wire = Wire::new(address.clone(), token).map_err(|lost| OpenError(lost.describe(&address)))?;
         let wire = Arc::new(wire);
         let (calls, line) = mpsc::unbounded_channel();
         let newest = Arc::new(Newest::default());
-        let remote = Remote {
-            wire: wire.clone(),
-            calls,
-            newest: newest.clone(),
-            reads: Arc::new(Semaphore::new(READS_MAX)),
-        };
+        let reads =
+            Arc::new(Reads { seats: Semaphore::new(READS_MAX), streams: Streams::new(options.streams_kept) });
+        let remote = Remote { wire: wire.clone(), calls, newest: newest.clone(), reads: reads.clone() };
+        let streams = Streams::new(options.streams_kept.min(1));
         remote.probe().await.map_err(|lost| OpenError(lost.describe(&address)))?;
-        tokio::spawn(Writer { wire, newest, line }.run());
+        tokio::spawn(Writer { wire, newest, streams, reads, line }.run());
         Ok(remote)
     }
 
@@ -95,26 +127,11 @@ impl Remote {
     async fn probe(&self) -> Result<(), Lost> {
         let mut program = Program::default();
         program.read("SELECT 1", &[], None);
-        let body = self.wire.send(Bytes::from(program.body())).await?;
-        match Answer::read(&body) {
-            Ok(Answer::Ran(results)) => match results.first_fault() {
-                None => Ok(()),
-                Some(fault) => Err(Lost::Declined(format!("{} ({})", fault.message, fault.code))),
-            },
-            Ok(Answer::Refused(fault)) => Err(Lost::Declined(format!("{} ({})", fault.message, fault.code))),
-            Err(cause) => Err(Lost::Foreign(format!("no result of Hrana: {cause}"))),
+        let declined = |fault: &Fault| Err(Lost::Declined(format!("{} ({})", fault.message, fault.code)));
+        match self.wire.run(&self.reads.streams, &program, Again::Once).await? {
+            Answer::Ran(results) => results.first_fault().map_or(Ok(()), declined),
+            Answer::Refused(fault) => declined(&fault),
         }
-    }
-
-    /// Sends a read, and once more if the connection broke: it changes nothing, and a connection that was
-    /// kept alive may have been closed by the server just then.
-    async fn ask(&self, body: Bytes) -> Result<Bytes, DatabaseError> {
-        let address = self.wire.address();
-        match self.wire.send(body.clone()).await {
-            Err(Lost::Broken(_)) => self.wire.send(body).await,
-            answer => answer,
-        }
-        .map_err(|lost| lost.of_read(address))
     }
 }
 
@@ -137,15 +154,13 @@ impl Database for Remote {
             program.control("COMMIT", Condition::in_transaction());
         }
         program.not_before(self.newest.get());
-        let body = Bytes::from(program.body());
 
-        let _seat = self.reads.acquire().await.expect("it is never closed");
+        let _seat = self.reads.seats.acquire().await.expect("it is never closed");
         add(&self.wire.counters.reads, 1);
         add(&self.wire.counters.statements, reads.len());
-        let body = self.ask(body).await?;
         let address = self.wire.address();
-        let garbled = |cause| Lost::Doubtful(format!("no result of Hrana: {cause}")).of_read(address);
-        match Answer::read(&body).map_err(garbled)? {
+        let answer = self.wire.run(&self.reads.streams, &program, Again::Once).await;
+        match answer.map_err(|lost| lost.of_read(address))? {
             Answer::Refused(fault) => {
                 let sql = if let [read] = &reads[..] { Some(&*read.sql) } else { None };
                 Err(fault.into_error(sql))
@@ -207,7 +222,7 @@ fn check(read: &Statement) -> Result<(), DatabaseError> {
     match kind(&read.sql) {
         Kind::Reads | Kind::Unknown => check_params(read),
         Kind::Nothing => Err(DatabaseError::Broken("expected a statement, found none".into())),
-        Kind::Writes | Kind::Controls => {
+        Kind::Writes | Kind::Defines | Kind::Controls => {
             Err(DatabaseError::Broken(format!("the statement reads nothing: {}", Quoted(&read.sql))))
         }
     }

@@ -11,8 +11,10 @@ pub(super) enum Kind {
     Nothing,
     /// It returns rows and changes none.
     Reads,
-    /// It changes rows or the schema.
+    /// It changes rows.
     Writes,
+    /// It changes the schema.
+    Defines,
     /// It is about transactions, files or connections.
     Controls,
     /// It begins with no word of SQL: the server says what is wrong with it.
@@ -32,13 +34,13 @@ pub(super) fn kind(sql: &str) -> Kind {
 
 fn leading(word: &[u8]) -> Kind {
     const READS: [&str; 3] = ["values", "explain", "pragma"];
-    const WRITES: [&str; 5] = ["create", "drop", "alter", "analyze", "reindex"];
+    const DEFINES: [&str; 5] = ["create", "drop", "alter", "analyze", "reindex"];
     const CONTROLS: [&str; 9] =
         ["begin", "commit", "end", "rollback", "savepoint", "release", "attach", "detach", "vacuum"];
     let is_one_of = |words: &[&str]| words.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()));
     verb(word).unwrap_or_else(|| match () {
         () if is_one_of(&READS) => Kind::Reads,
-        () if is_one_of(&WRITES) => Kind::Writes,
+        () if is_one_of(&DEFINES) => Kind::Defines,
         () if is_one_of(&CONTROLS) => Kind::Controls,
         () => Kind::Unknown,
     })
@@ -123,9 +125,9 @@ mod tests {
             ("REPLACE INTO t VALUES (1)", Kind::Writes),
             ("Update t SET n = 1", Kind::Writes),
             ("DELETE FROM t", Kind::Writes),
-            ("CREATE TABLE t (id)", Kind::Writes),
-            ("DROP TABLE t", Kind::Writes),
-            ("ALTER TABLE t ADD COLUMN n", Kind::Writes),
+            ("CREATE TABLE t (id)", Kind::Defines),
+            ("DROP TABLE t", Kind::Defines),
+            ("ALTER TABLE t ADD COLUMN n", Kind::Defines),
             ("WITH x AS (SELECT 1) SELECT * FROM x", Kind::Reads),
             (
                 "WITH RECURSIVE x(n) AS (SELECT 1 UNION SELECT n FROM x) INSERT INTO t SELECT n FROM x",

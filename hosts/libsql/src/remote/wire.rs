@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, StatusCode};
+use reqwest::Url;
 
 use super::address::{Address, Token};
 use super::failure::{Lost, Quoted};
@@ -32,10 +33,9 @@ pub(super) struct Wire {
 impl Wire {
     /// Prepares connections, without making one. The error says why there can be none.
     pub(super) fn new(address: Address, token: Option<Token>) -> Result<Self, Lost> {
-        // An error says that the process has its cryptography already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        selvedge_tokio::install_tls();
         let mut client = reqwest::Client::builder()
-            .user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")))
+            .user_agent(selvedge_tokio::USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -56,11 +56,12 @@ impl Wire {
         &self.address
     }
 
-    /// Sends a request body and returns the answer's. It is sent once.
-    pub(super) async fn send(&self, body: Bytes) -> Result<Bytes, Lost> {
+    /// Sends a request body, to the address of the server or of a stream, and returns the answer's. It is sent
+    /// once.
+    pub(super) async fn send(&self, to: &Url, body: Vec<u8>) -> Result<Bytes, Lost> {
         add(&self.counters.requests, 1);
         add(&self.counters.bytes_sent, body.len());
-        let mut request = self.client.post(self.address.pipeline().clone()).body(body);
+        let mut request = self.client.post(to.clone()).body(body);
         request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token.header());

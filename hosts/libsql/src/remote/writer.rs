@@ -16,19 +16,22 @@
 //! the batches goes by itself, so that one wrong statement harms nobody else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures_channel::oneshot;
 use selvedge::store::database::{Batch, Cell, DatabaseError, Outcome, Statement};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep};
 
-use super::Newest;
+use super::ask::Again;
 use super::failure::{Lost, Quoted};
 use super::group::{Group, Verdict};
 use super::hrana::Answer;
 use super::statement::{Kind, kind};
 use super::stats::add;
+use super::streams::Streams;
 use super::wire::Wire;
+use super::{Newest, Reads};
 
 /// Batches after which a group is closed.
 const GROUP_BATCHES_MAX: usize = 512;
@@ -41,6 +44,13 @@ const GROUP_STATEMENTS_MAX: usize = 4_096;
 /// may have more.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How long a group waits for a lock of the server's, as on a file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause before the server is asked again whether the lock is free: the first, and the longest.
+const BUSY_PAUSE_MIN: Duration = Duration::from_millis(5);
+const BUSY_PAUSE_MAX: Duration = Duration::from_millis(200);
+
 /// One call of `write`.
 pub(super) struct Call {
     pub(super) batches: Vec<Batch>,
@@ -51,6 +61,8 @@ pub(super) struct Call {
 pub(super) struct Writer {
     pub(super) wire: Arc<Wire>,
     pub(super) newest: Arc<Newest>,
+    pub(super) streams: Streams,
+    pub(super) reads: Arc<Reads>,
     pub(super) line: UnboundedReceiver<Call>,
 }
 
@@ -126,14 +138,32 @@ impl Writer {
         Ok(verdicts)
     }
 
+    /// Runs a group, and again while the server cannot begin it: nothing was done then.
+    async fn past_locks(&self, group: &Group<'_>) -> Result<Answer, Lost> {
+        let end = Instant::now() + BUSY_TIMEOUT;
+        let mut pause = BUSY_PAUSE_MIN;
+        loop {
+            let answer = self.wire.run(&self.streams, &group.program, Again::Never).await?;
+            match &answer {
+                Answer::Ran(results) if group.met_a_lock(results) && Instant::now() < end => {}
+                Answer::Ran(_) | Answer::Refused(_) => return Ok(answer),
+            }
+            sleep(pause).await;
+            pause = (2 * pause).min(BUSY_PAUSE_MAX);
+        }
+    }
+
     async fn ask(&self, batches: &[&Batch]) -> Result<Vec<Verdict>, Whole> {
         let (wire, group) = (&self.wire, Group::new(batches));
         add(&wire.counters.groups, 1);
         add(&wire.counters.statements, batches.iter().map(|batch| batch.writes.len()).sum());
         let lost = |lost: Lost| Whole::Lost(lost.of_write(wire.address()));
-        let body = wire.send(Bytes::from(group.program.body())).await.map_err(lost)?;
-        let garbled = |cause| lost(Lost::Doubtful(format!("no result of Hrana: {cause}")));
-        match Answer::read(&body).map_err(garbled)? {
+        let answer = self.past_locks(&group).await;
+        if batches.iter().flat_map(|batch| &batch.writes).any(|(write, _)| kind(&write.sql) == Kind::Defines)
+        {
+            self.reads.streams.renew();
+        }
+        match answer.map_err(lost)? {
             Answer::Ran(results) => {
                 self.newest.note(results.replication_index());
                 let verdicts = group.verdicts(&results);
@@ -169,7 +199,7 @@ fn check(batch: &Batch) -> Verdict {
     for (statement, _) in &batch.writes {
         let sql = Quoted(&statement.sql);
         let wrong = match kind(&statement.sql) {
-            Kind::Writes | Kind::Unknown => check_params(statement),
+            Kind::Writes | Kind::Defines | Kind::Unknown => check_params(statement),
             Kind::Nothing => Err(DatabaseError::Broken("expected a statement, found none".into())),
             Kind::Reads | Kind::Controls => {
                 Err(DatabaseError::Broken(format!("the statement writes nothing: {sql}")))

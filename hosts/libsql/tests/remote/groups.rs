@@ -184,16 +184,6 @@ async fn a_large_batch_is_not_cut() {
 }
 
 #[tokio::test]
-async fn a_stream_is_not_continued_elsewhere() {
-    // The server says that the next request of the stream should go there, where nobody is.
-    let sqld = Sqld::with(&[("SQLD_HTTP_SELF_URL", "http://127.0.0.1:1")]);
-    let database = open(&sqld.url(), None).await;
-    make_pairs(&database).await;
-    assert_eq!(database.write(vec![pair(1)]).await, Ok(vec![Outcome::Committed]));
-    assert_eq!(number(&database, "SELECT count(*) FROM t").await, 2);
-}
-
-#[tokio::test]
 async fn numbers_that_json_cannot_carry_are_refused() {
     let sqld = Sqld::start();
     let database = open(&sqld.url(), None).await;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,20 +25,42 @@ pub(crate) enum Answers {
 pub(crate) struct Proxy {
     address: SocketAddr,
     answers: Arc<watch::Sender<Answers>>,
+    server: watch::Sender<Option<SocketAddr>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Proxy {
     pub(crate) async fn of(server: SocketAddr) -> Self {
+        let proxy = Self::new().await;
+        proxy.lead_to(server);
+        proxy
+    }
+
+    /// A proxy that lets everybody wait until it has a server.
+    pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
         let address = listener.local_addr().expect("bound");
         let answers = Arc::new(watch::Sender::new(Answers::Pass));
-        let rule = answers.clone();
+        let (server, mut known) = watch::channel(None::<SocketAddr>);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (rule, count) = (answers.clone(), connections.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, server, rule.clone()));
+                count.fetch_add(1, Ordering::Relaxed);
+                let Ok(server) = known.wait_for(Option::is_some).await.map(|server| *server) else { return };
+                tokio::spawn(pass(client, server.expect("it was waited for"), rule.clone()));
             }
         });
-        Self { address, answers }
+        Self { address, answers, server, connections }
+    }
+
+    pub(crate) fn lead_to(&self, server: SocketAddr) {
+        self.server.send_replace(Some(server));
+    }
+
+    /// How often somebody connected.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -87,12 +110,18 @@ async fn pass(client: TcpStream, server: SocketAddr, rule: Arc<watch::Sender<Ans
 /// A server that gives every request this answer, in which `{authorization}` stands for the header of that
 /// name. It returns its address.
 pub(crate) async fn always(answer: &str) -> String {
+    in_turn(&[answer.to_owned()]).await
+}
+
+/// A server that gives these answers in turn, and the last one for ever.
+pub(crate) async fn in_turn(answers: &[String]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
     let address = listener.local_addr().expect("bound");
-    let answer = answer.to_owned();
+    let answers = answers.to_vec();
     tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let answer = answer.clone();
+        for turn in 0.. {
+            let Ok((mut client, _)) = listener.accept().await else { return };
+            let answer = answers[turn.min(answers.len() - 1)].clone();
             tokio::spawn(async move {
                 let request = read_request(&mut client).await;
                 let line = request.lines().find_map(|line| line.strip_prefix("authorization: "));

@@ -8,8 +8,8 @@ use selvedge::store::database::{Cell, Database, DatabaseError, Outcome};
 use selvedge_libsql::Remote;
 use selvedge_test_sqld::Sqld;
 
-use super::net::{Answers, Proxy};
-use super::{certain, doubtful, make_pairs, number, open, pair, rows, sql};
+use super::net::{Answers, Proxy, answer, in_turn};
+use super::{batch, certain, doubtful, make_pairs, number, open, pair, rows, sql};
 
 const KEPT: Result<Vec<Outcome>, DatabaseError> = Ok(Vec::new());
 
@@ -85,6 +85,33 @@ async fn a_server_that_is_down_is_found_again() {
         assert_eq!(kept.len() as i64, id + 1);
     }
     assert_eq!(number(&database, "SELECT count(*) FROM t WHERE id >= 200").await, 0);
+}
+
+#[tokio::test]
+async fn a_lock_of_the_server_is_waited_for() {
+    let ran = |results: &str, errors: &str| {
+        let result = format!(r#"{{"step_results": [{results}], "step_errors": [{errors}]}}"#);
+        let body = format!(r#"{{"results": [{{"type": "ok", "response": {{"result": {result}}}}}]}}"#);
+        answer("200 OK", "content-type: application/json\r\n", &body)
+    };
+    let row = r#"{"rows": []}"#;
+    let probe = ran(row, "null");
+    let locked = r#"{"message": "database is locked", "code": "SQLITE_BUSY"}"#;
+    let busy = ran("null, null, null, null", &format!("{locked}, null, null, null"));
+    let kept = ran(&format!("{row}, {row}, {row}, null"), "null, null, null, null");
+    let write = || vec![batch([sql("DELETE FROM t", [])])];
+
+    let free_again = in_turn(&[probe.clone(), busy.clone(), busy.clone(), kept]).await;
+    let database = open(&format!("http://{free_again}"), None).await;
+    assert_eq!(database.write(write()).await, Ok(vec![Outcome::Committed]));
+    assert_eq!(database.stats().requests, 4);
+
+    let never_free = in_turn(&[probe, busy]).await;
+    let database = open(&format!("http://{never_free}"), None).await;
+    tokio::time::pause();
+    let message = certain(database.write(write()).await);
+    assert!(message.contains("database is locked (SQLITE_BUSY)"), "{message}");
+    assert!(database.stats().requests > 10);
 }
 
 /// What became of the pairs, as far as somebody was told.
