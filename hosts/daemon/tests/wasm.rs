@@ -4,6 +4,7 @@
 mod common;
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
 #[path = "../../../tests/support/modules.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other users need more of it")]
 mod modules;
 
 use std::path::Path;
