@@ -153,12 +153,9 @@ impl Column {
             (Column::InProcess | Column::MessagePack | Column::ServiceWorker, Need::Compression) => {
                 Some("where no network lies between client and server, compression has nothing to gain")
             }
-            (Column::ServiceWorker, Need::Modules) => {
-                Some("the Service Worker has no engine for modules in this version")
-            }
-            (Column::ServiceWorker, Need::BoundedModules) => {
-                Some("a browser neither interrupts a call of a module nor counts its instructions")
-            }
+            (Column::ServiceWorker, Need::Modules | Need::BoundedModules) => Some(
+                "the tests' server in the browser has no engine; tests/browser/modules.test.mjs runs modules there",
+            ),
             (Column::ServiceWorker, Need::ForbiddenHeaders) => {
                 Some("scripts in a browser cannot set these header fields (Fetch standard)")
             }

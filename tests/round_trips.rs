@@ -1,7 +1,9 @@
 //! How often each command asks the database, which is what it costs where the database is far.
 //!
 //! Warm: the same server has granted or started what the command is about. Cold: another server has. The
-//! document is compiled on both, as it is after the first run of a workflow.
+//! document is compiled on both, as it is after the first run of a workflow. The counts are printed:
+//! `cargo test --test round_trips -- --nocapture`.
+#![allow(clippy::print_stdout, reason = "the counts are what the test is for")]
 
 use std::sync::Arc;
 
@@ -10,9 +12,10 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use selvedge::value::Value;
 use selvedge::{App, Settings};
-use selvedge_libsql::Local;
-use selvedge_puppet::VirtualPlatform;
+use selvedge_libsql::Remote;
+use selvedge_test_sqld::Sqld;
 use selvedge_tests::meter::{Count, Meter};
+use selvedge_tokio::TokioPlatform;
 
 /// `a` and `b` on one queue, `b` reading what `a` puts out.
 const DOCUMENT: &str = r#"{"selvedge":1,"name":"two","tasks":{"a":{"worker":"q"},
@@ -20,8 +23,8 @@ const DOCUMENT: &str = r#"{"selvedge":1,"name":"two","tasks":{"a":{"worker":"q"}
 
 /// One of the servers on a database.
 struct Server {
-    app: App<Meter<Local>, VirtualPlatform>,
-    meter: Meter<Local>,
+    app: App<Meter<Remote>, TokioPlatform>,
+    meter: Meter<Remote>,
 }
 
 /// Which server a command goes to.
@@ -32,10 +35,10 @@ enum To {
 }
 
 impl Server {
-    async fn new(database: &Local) -> Self {
+    async fn new(database: &Remote) -> Self {
         let meter = Meter::new(database.clone());
         let settings = Settings { shared: true, durability: "server", ..Settings::default() };
-        let app = App::open(meter.clone(), VirtualPlatform::new(1), settings).await.expect("it opens");
+        let app = App::open(meter.clone(), TokioPlatform::default(), settings).await.expect("it opens");
         Self { app, meter }
     }
 
@@ -57,7 +60,9 @@ impl Server {
 
 #[tokio::test]
 async fn a_command_costs_at_most_one_read_and_one_write() {
-    let database = Local::memory().expect("a database in memory opens");
+    let sqld = Sqld::start();
+    let address = sqld.url().parse().expect("it is the address of a server");
+    let database = Remote::open(address, None).await.expect("it answers");
     let servers = Arc::new([Server::new(&database).await, Server::new(&database).await]);
     let [warm, cold] = &*servers;
     let pick = |to: To| if to == To::Warm { warm } else { cold };

@@ -37,7 +37,7 @@ for (const end of ended) await end();
 process.exit();
 
 async function open(count) {
-  const context = await launch(life, await profile(life));
+  const context = await launch(life, await profile(life, 'memory'));
   const pages = Array.from({ length: count }, async () => {
     const { url } = await site(life, { mounts: { '/site/': PUPPET } });
     const page = await context.newPage();

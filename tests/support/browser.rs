@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::host::{Strung, Wire};
 
 /// How many cases run in the browser at once.
-const SEATS: usize = 2;
+const SEATS: usize = 4;
 
 /// A seat in the browser, taken until this is dropped.
 pub struct Seat {
@@ -49,15 +49,6 @@ struct Sent<'a> {
 /// A new server in a Service Worker, with its settings mounted at `base_path`. It waits for a free seat.
 pub async fn service_worker(base_path: &str) -> Strung<Seat> {
     Strung::new(Seat::take(), "", base_path).await
-}
-
-/// What is missing for it on this machine.
-pub fn missing() -> Option<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    [root.join("tests/browser/node_modules/playwright-core"), puppet_site().join("selvedge.wasm")]
-        .iter()
-        .find(|path| !path.exists())
-        .map(|path| format!("{} is not there: run scripts/browser-prepare", path.display()))
 }
 
 /// What `wasm/service-worker/build puppet` has built.
@@ -131,7 +122,11 @@ impl Drop for Sent<'_> {
 
 impl Bridge {
     fn start() -> Arc<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/bridge.mjs");
+        let browser = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+        for path in [browser.join("node_modules/playwright-core"), puppet_site().join("selvedge.wasm")] {
+            assert!(path.exists(), "{} is not there: run scripts/prepare-browser", path.display());
+        }
+        let script = browser.join("bridge.mjs");
         let mut child = Command::new("node")
             .arg(script)
             .arg(SEATS.to_string())

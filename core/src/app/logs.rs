@@ -175,7 +175,12 @@ impl<D: Database, P: Platform> App<D, P> {
         let rows = self.read(vec![logs::after(&self.tenant, run, &wanted, after, limit + 1)]).await?;
         let rows: Result<Vec<ChunkRow>, _> = rows.into_iter().flatten().map(logs::read).collect();
         let rows = rows.map_err(|error| self.problem(&error))?;
-        let (rows, next) = cut(rows, limit, |row| Cursor::encode(filters, &[Value::Int(row.cursor)]));
+        let bytes: i64 = rows.iter().map(|row| row.text.len() as i64).sum();
+        let place = |row: &ChunkRow| Cursor::encode(filters, &[Value::Int(row.cursor)]);
+        let last = rows.last().map(place);
+        let (rows, next) = cut(rows, limit, place);
+        // Where the page is cut by its length, more may follow.
+        let next = next.or(last.filter(|_| bytes >= logs::PAGE_BYTES_MAX));
         Ok(Answer::json(200, &Page::new(rows.into_iter().map(LogShape::from).collect(), next)))
     }
 }

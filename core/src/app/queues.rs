@@ -14,6 +14,9 @@ use event_listener::{Event, EventListener};
 use crate::ids::{RunId, TenantId};
 use crate::store::claims::{Candidate, Lane};
 
+/// A queue of a tenant.
+type Queue = (TenantId, Arc<str>);
+
 /// One instance that is being claimed.
 type Claimed = (TenantId, RunId, String, Option<u32>);
 
@@ -22,7 +25,7 @@ type Claimed = (TenantId, RunId, String, Option<u32>);
 pub(super) struct Queues {
     virtual_times: Mutex<HashMap<(TenantId, String), i64>>,
     /// The lanes that are registered, as far as this server knows.
-    lanes: Mutex<HashMap<(TenantId, Arc<str>), Vec<Lane>>>,
+    lanes: Mutex<HashMap<Queue, Vec<Lane>>>,
     in_flight: Mutex<HashSet<Claimed>>,
     freed: Event,
 }

@@ -70,11 +70,15 @@ pub(crate) struct Wanted {
     pub(crate) attempt: Option<u32>,
 }
 
-/// The chunks of a run after a cursor, oldest first.
+/// How long the texts of one page may be together; one more chunk may reach beyond it.
+pub(crate) const PAGE_BYTES_MAX: i64 = 4 << 20;
+
+/// The chunks of a run after a cursor, oldest first: as many as `limit`, and until [`PAGE_BYTES_MAX`].
 pub(crate) fn after(tenant: &TenantId, run: &RunId, wanted: &Wanted, cursor: i64, limit: u32) -> Statement {
     let mut sql = String::from(
-        "SELECT cursor, task, idx, attempt, stream, text, at FROM logs WHERE tenant = ?1 AND run_id = ?2 AND \
-         cursor > ?3",
+        "SELECT cursor, task, idx, attempt, stream, text, at FROM (SELECT *, sum(octet_length(text)) OVER \
+         (ORDER BY cursor) - octet_length(text) AS before FROM (SELECT * FROM logs WHERE tenant = ?1 AND \
+         run_id = ?2 AND cursor > ?3",
     );
     let mut params: Vec<Cell> = vec![tenant.text().into(), run.text().into(), cursor.into()];
     if let Some((task, index)) = &wanted.task {
@@ -89,8 +93,9 @@ pub(crate) fn after(tenant: &TenantId, run: &RunId, wanted: &Wanted, cursor: i64
         params.push(attempt.into());
         sql += &format!(" AND attempt = ?{}", params.len());
     }
-    params.push(limit.into());
-    sql += &format!(" ORDER BY cursor LIMIT ?{}", params.len());
+    params.extend([limit.into(), PAGE_BYTES_MAX.into()]);
+    let (limit, bytes) = (params.len() - 1, params.len());
+    sql += &format!(" ORDER BY cursor LIMIT ?{limit})) WHERE before < ?{bytes}");
     Statement::new(sql, params)
 }
 

@@ -19,7 +19,7 @@ use crate::place::{self, Mapping, Told};
 
 /// What an invocation asks for.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
+#[allow(clippy::large_enum_variant, reason = "one is made for each invocation, and taken apart at once")]
 pub enum Event {
     /// An HTTP request, and who expects its answer in which form.
     Request(Origin, Request<Bytes>),

@@ -26,6 +26,9 @@ const ECHO: &str = r#"(module
     (i32.store8 (i32.add (local.get 0) (local.get 1)) (i32.const 125))
     (i64.or (i64.shl (i64.const 1014) (i64.const 32)) (i64.extend_i32_u (i32.add (local.get 1) (i32.const 11))))))"#;
 
+/// What a module is compared with.
+type Native = Box<dyn Fn(&[u8]) -> Bytes>;
+
 fn main() {
     let bytes: Bytes = wat::parse_str(ECHO).expect("the bench's own text").into();
     let modules = Modules::new(&Options::default()).expect("it starts");
@@ -35,8 +38,7 @@ fn main() {
     let input =
         Bytes::from_static(br#"{"sku":"a-1","count":3,"note":"sixty-four bytes of input or so, here"}"#);
     let module = ModuleDigest::of(&bytes);
-    let closure: Box<dyn Fn(&[u8]) -> Bytes> =
-        Box::new(|input| [&b"{\"output\":"[..], input, b"}"].concat().into());
+    let closure: Native = Box::new(|input| [&b"{\"output\":"[..], input, b"}"].concat().into());
     let (mut native, mut wasm, mut empty) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     for _ in 0..ROUNDS {
         native += measured(|| drop(black_box(closure(black_box(&input)))));

@@ -23,9 +23,10 @@ const FLAGS = [
   '--disable-dev-shm-usage',
 ];
 
-/** A profile directory, removed with the test. */
-export async function profile(test) {
-  const directory = await mkdtemp(join(tmpdir(), 'selvedge-profile-'));
+/** A profile directory, removed with the test; on request in memory, where nothing waits for a disk. */
+export async function profile(test, place = 'disk') {
+  const folder = place === 'memory' && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const directory = await mkdtemp(join(folder, 'selvedge-profile-'));
   test.after(() => rm(directory, { recursive: true, force: true, maxRetries: 10 }));
   return directory;
 }
@@ -84,10 +85,10 @@ export async function stopWorkers(context, page) {
   await session.detach();
 }
 
-/** Limits what the page's site may store, in bytes; without a limit, as before. */
+/** Limits what the page's site may store, in bytes, until the function that it returns is called. */
 export async function limitStorage(context, page, quotaSize) {
+  // The limit ends with the session.
   const session = await context.newCDPSession(page);
-  const origin = new URL(page.url()).origin;
-  await session.send('Storage.overrideQuotaForOrigin', quotaSize === undefined ? { origin } : { origin, quotaSize });
-  await session.detach();
+  await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, quotaSize });
+  return () => session.detach();
 }

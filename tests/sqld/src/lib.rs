@@ -169,7 +169,7 @@ fn answers(address: SocketAddr) -> Option<()> {
 
 /// A free port of an address that no other test program of this machine uses, so that the port stays free while
 /// the server is down.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     static PLACE: AtomicU8 = AtomicU8::new(1);
     let place = PLACE.fetch_add(1, Ordering::Relaxed).clamp(1, 254);
     let [.., high, low] = std::process::id().to_be_bytes();

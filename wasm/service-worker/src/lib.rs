@@ -13,6 +13,8 @@ mod pages;
 #[cfg(target_family = "wasm")]
 mod database;
 #[cfg(target_family = "wasm")]
+mod modules;
+#[cfg(target_family = "wasm")]
 mod platform;
 #[cfg(all(feature = "puppet", target_family = "wasm"))]
 mod puppet;
@@ -21,6 +23,8 @@ mod server;
 #[cfg(target_family = "wasm")]
 mod vfs;
 
+#[cfg(target_family = "wasm")]
+pub use modules::Asked;
 #[cfg(all(feature = "puppet", target_family = "wasm"))]
 pub use puppet::{PuppetServer, driver_cases, run_driver_case};
 #[cfg(target_family = "wasm")]

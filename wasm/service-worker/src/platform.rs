@@ -7,10 +7,16 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
+use selvedge::module::{ModuleCall, ModuleFailure};
 use selvedge::platform::{FetchError, Platform};
 use selvedge::time::{Duration, Timestamp};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+
+use crate::modules::{self, Modules};
+
+/// How large the memory of a module may become, in bytes.
+pub(crate) const MODULE_MEMORY_BYTES_MAX: usize = 64 << 20;
 
 /// The longest time that a timer of the browser's can wait, in milliseconds; a longer one fires at once.
 const TIMER_MILLIS_MAX: u64 = i32::MAX as u64;
@@ -33,6 +39,14 @@ extern "C" {
         body_bytes_max: f64,
         signal: &JsValue,
     ) -> Promise;
+
+    /// The engine of `wasm` tasks.
+    #[wasm_bindgen(method, getter)]
+    fn modules(this: &Host) -> Modules;
+
+    /// Whether the browser believes that there is a network.
+    #[wasm_bindgen(method)]
+    fn is_online(this: &Host) -> bool;
 
     /// One line of the log.
     #[wasm_bindgen(method)]
@@ -109,6 +123,22 @@ impl Platform for Browser {
         let answer = JsFuture::from(sent).await;
         drop(guard);
         response(answer, body_bytes_max)
+    }
+
+    fn is_online(&self) -> bool {
+        self.0.is_online()
+    }
+
+    fn runs_modules(&self) -> bool {
+        true
+    }
+
+    async fn check_module(&self, bytes: &Bytes) -> Result<(), String> {
+        modules::check(&self.0.modules(), bytes, MODULE_MEMORY_BYTES_MAX).await
+    }
+
+    async fn run_module(&self, call: ModuleCall, bytes: Option<Bytes>) -> Result<Bytes, ModuleFailure> {
+        modules::run(&self.0.modules(), call, bytes).await
     }
 
     fn log(&self, level: &'static str, message: std::fmt::Arguments<'_>) {

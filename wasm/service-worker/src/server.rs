@@ -14,10 +14,13 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::database::{PageStore, Paged};
-use crate::platform::{Browser, Host};
+use crate::platform::{Browser, Host, MODULE_MEMORY_BYTES_MAX};
 
 /// How many `http` tasks run at once: browsers send six requests at a time to one host.
 const HTTP_CONCURRENCY: usize = 6;
+
+/// How many instructions a call of a module may carry out: it keeps the browser's one thread for some seconds.
+const MODULE_FUEL: u64 = 5_000_000_000;
 
 /// A server and its database.
 #[wasm_bindgen]
@@ -57,6 +60,9 @@ impl Server {
             base_path,
             host: "service-worker",
             http_concurrency: HTTP_CONCURRENCY,
+            wasm_concurrency: 1,
+            wasm_memory_bytes_max: MODULE_MEMORY_BYTES_MAX,
+            wasm_fuel: MODULE_FUEL,
             ..Settings::default()
         };
         let app = App::open(database.clone(), Browser(host), settings);

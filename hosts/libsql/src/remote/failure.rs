@@ -54,12 +54,17 @@ pub(super) enum Lost {
 impl Fault {
     /// What this error means for the statement that ran into it.
     pub(super) fn meaning(&self) -> StepFailure {
-        let constraint = self.code.starts_with("SQLITE_CONSTRAINT");
+        let is_constraint = self.code.starts_with("SQLITE_CONSTRAINT");
+        // A replica passes the primary's errors on without their codes.
+        let is_passed_on = self.code == "PROXY_ERROR";
+        let says = |words: &[&str]| words.iter().any(|word| self.message.contains(word));
         match self.code.as_str() {
             _ if self.message.contains(guard::MISSED) => StepFailure::Missed,
-            // A replica passes the primary's errors on without their codes.
-            _ if (constraint || self.code == "PROXY_ERROR") && hangs_on_rows(&self.message) => {
-                StepFailure::Constraint
+            // These hang on the statement alone, such as a text in an INTEGER column of a STRICT table.
+            _ if says(&["cannot store ", "FOREIGN KEY "]) => StepFailure::Broken,
+            _ if is_constraint || (is_passed_on && says(&["constraint failed"])) => StepFailure::Constraint,
+            _ if is_passed_on && says(&["no such ", "syntax error", "parameter", "too big"]) => {
+                StepFailure::Broken
             }
             "SQLITE_BUSY"
             | "SQLITE_LOCKED"
@@ -175,11 +180,6 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// As against constraints that hang on the statement alone: a text in an INTEGER column of a STRICT table.
-fn hangs_on_rows(message: &str) -> bool {
-    !message.contains("cannot store ") && !message.contains("FOREIGN KEY ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +196,9 @@ mod tests {
             ("SQLite error: UNIQUE constraint failed: t.id", "SQLITE_CONSTRAINT", StepFailure::Constraint),
             ("CHECK constraint failed: n > 0", "SQLITE_CONSTRAINT_CHECK", StepFailure::Constraint),
             ("UNIQUE constraint failed: t.id", "PROXY_ERROR", StepFailure::Constraint),
+            ("no such table: t", "PROXY_ERROR", StepFailure::Broken),
+            ("cannot store TEXT value in INTEGER column t.n", "PROXY_ERROR", StepFailure::Broken),
+            ("disk I/O error", "PROXY_ERROR", StepFailure::Uncertain),
             ("raised by a trigger", "SQLITE_CONSTRAINT", StepFailure::Constraint),
             ("cannot store TEXT value in INTEGER column t.n", "SQLITE_CONSTRAINT", StepFailure::Broken),
             ("FOREIGN KEY constraint failed", "SQLITE_CONSTRAINT", StepFailure::Broken),

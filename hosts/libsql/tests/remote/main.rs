@@ -10,7 +10,7 @@ mod suite;
 
 use selvedge::store::database::{Batch, DatabaseError, Outcome};
 use selvedge_libsql::{Remote, Token};
-use selvedge_test_sqld::Sqld;
+use selvedge_test_sqld::{Sqld, free_address};
 
 use suite::{assert_send, batch, commit, number, rows, sql};
 
@@ -18,6 +18,25 @@ driver_suite!(server, {
     let sqld = Sqld::start();
     (open(&sqld.url(), None).await, sqld)
 });
+
+/// A replica passes writes on to its primary, whose errors come without their codes, and answers reads itself, a
+/// little later than the primary would.
+#[tokio::test]
+async fn a_replica_answers_as_its_primary() {
+    let replicated = || {
+        let inner = free_address().to_string();
+        let primary = Sqld::with(&[("SQLD_GRPC_LISTEN_ADDR", &inner)]);
+        (Sqld::with(&[("SQLD_PRIMARY_GRPC_URL", &format!("http://{inner}"))]), primary)
+    };
+    let (replica, _primary) = replicated();
+    suite::checks_expectations(&open(&replica.url(), None).await).await;
+    let (replica, _primary) = replicated();
+    suite::refuses_what_violates_a_constraint(&open(&replica.url(), None).await).await;
+    let (replica, _primary) = replicated();
+    suite::reads_what_was_answered(&open(&replica.url(), None).await).await;
+    let (replica, _primary) = replicated();
+    suite::names_wrong_statements(&open(&replica.url(), None).await).await;
+}
 
 async fn open(url: &str, token: Option<Token>) -> Remote {
     Remote::open(url.parse().expect("an address"), token).await.expect("the database opens")

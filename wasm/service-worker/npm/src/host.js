@@ -1,6 +1,8 @@
 // What the module asks of the browser beside time and randomness: requests of `http` tasks, and a log. The
 // module's side of this is `Host` in src/platform.rs.
 
+import * as modules from './modules.js';
+
 /** Why a request got no whole answer: `kind` is `network`, `request` or `too-long`. */
 class FetchError extends Error {
   constructor(kind, message) {
@@ -10,6 +12,8 @@ class FetchError extends Error {
 }
 
 export const host = {
+  modules,
+
   async fetch(method, url, headers, body, bodyBytesMax, signal) {
     const request = outgoing(method, url, headers, body, signal);
     let answer;
