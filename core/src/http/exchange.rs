@@ -50,7 +50,7 @@ pub struct Exchange {
 
 /// What has become of a request.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
+#[allow(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Opened<'a> {
     /// A handler must answer it.
     Call(Call<'a>),

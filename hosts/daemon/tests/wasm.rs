@@ -2,7 +2,6 @@
 #![cfg(feature = "wasm")]
 
 mod common;
-#[allow(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
 #[path = "../../../tests/support/modules.rs"]
 #[allow(dead_code, unreachable_pub, reason = "other users need more of it")]
 mod modules;
