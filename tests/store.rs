@@ -220,7 +220,9 @@ fn plan(planner: &rusqlite::Connection, sql: &str) -> Vec<String> {
 /// Carries out the script.
 async fn play(recorder: &Recorder<Local>) {
     let platform = running(VirtualPlatform::new(1));
-    let app = App::open(recorder.clone(), platform.clone(), Settings::default()).await.expect("it opens");
+    // On a shared database a server asks everything that it asks alone, and more.
+    let settings = Settings { shared: true, ..Settings::default() };
+    let app = App::open(recorder.clone(), platform.clone(), settings).await.expect("it opens");
     let mut lease = String::new();
     for (method, path, body) in SCRIPT {
         if *method == "DRIVE" {

@@ -5,7 +5,7 @@
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value as Json;
 
-use crate::ids::{LeaseId, RequestKey, RunId, TaskName, Version, WorkerId, WorkflowName};
+use crate::ids::{CheckpointKey, LeaseId, RunId, TaskName, Version, WorkerId, WorkflowName};
 
 use super::catalogue::{SchemaOf, schema};
 use super::slug::Slug;
@@ -29,7 +29,7 @@ pub const PATH_PARAMETERS: &[PathParameter] = &[
     PathParameter { name: "task", schema: schema::<TaskName>, description: "The task." },
     PathParameter { name: "lease_id", schema: schema::<LeaseId>, description: "The lease." },
     PathParameter { name: "worker_id", schema: schema::<WorkerId>, description: "The worker." },
-    PathParameter { name: "key", schema: schema::<RequestKey>, description: "The key." },
+    PathParameter { name: "key", schema: schema::<CheckpointKey>, description: "The key." },
     PathParameter { name: "slug", schema: slug, description: "The last part of a problem's `type`." },
 ];
 
