@@ -3,7 +3,7 @@
 //! It speaks Hrana over HTTP. A call of `read` is one request; calls of `write` that wait at the same time
 //! share one. Each request is a whole transaction: it begins it and ends it, so that the server holds no lock
 //! for a client that has gone. A few streams stay open between requests, because opening one is dear
-//! ([`streams`]); one that the server has forgotten is opened anew.
+//! (`streams.rs`); one that the server has forgotten is opened anew.
 //!
 //! Nothing is repeated that may have changed something. A write whose answer was lost says so
 //! (`indeterminate`), and may even be applied a little later, while the server still works on it.
