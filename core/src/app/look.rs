@@ -71,6 +71,8 @@ impl Answers {
 impl<D: Database, P: Platform> App<D, P> {
     /// Looks at what there is to claim.
     pub(super) async fn look(&self, asked: &Asked<'_>) -> Result<Looked, Fault> {
+        // Once for the question and its answer: other claims come and go meanwhile.
+        let limit = (asked.max_tasks + self.queues.in_flight()).min(HEADS_MAX);
         let mut reads = Vec::new();
         if asked.note.is_some() {
             reads.push(workers::presence(asked.tenant, asked.worker));
@@ -84,7 +86,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 lanes.filter(|lane| fits(lane, asked)).map(|lane| (queue.clone(), lane.lane))
             })
             .collect();
-        self.ask_heads(asked, &known, &mut reads);
+        self.ask_heads(asked, &known, limit, &mut reads);
         let mut answers = Answers(self.database.read(reads).await?.into_iter());
         let claimant = match asked.note {
             Some(note) => self.claimant(asked, note, answers.next())?,
@@ -102,19 +104,24 @@ impl<D: Database, P: Platform> App<D, P> {
             }
         }
         let mut looked = Looked { claimant, ..Looked::default() };
-        self.take_heads(asked, &known, &mut answers, &mut looked).await?;
+        self.take_heads(asked, &known, limit, &mut answers, &mut looked).await?;
         if !new.is_empty() {
             let mut reads = Vec::new();
-            self.ask_heads(asked, &new, &mut reads);
+            self.ask_heads(asked, &new, limit, &mut reads);
             let mut answers = Answers(self.database.read(reads).await?.into_iter());
-            self.take_heads(asked, &new, &mut answers, &mut looked).await?;
+            self.take_heads(asked, &new, limit, &mut answers, &mut looked).await?;
         }
         looked.candidates.sort_by_key(|candidate| (-candidate.priority, candidate.fair_order));
         Ok(looked)
     }
 
-    fn ask_heads(&self, asked: &Asked<'_>, lanes: &[(Arc<str>, Arc<str>)], reads: &mut Vec<Statement>) {
-        let limit = (asked.max_tasks + self.queues.in_flight()).min(HEADS_MAX);
+    fn ask_heads(
+        &self,
+        asked: &Asked<'_>,
+        lanes: &[(Arc<str>, Arc<str>)],
+        limit: usize,
+        reads: &mut Vec<Statement>,
+    ) {
         for (_, lane) in lanes {
             reads.push(claims::head(asked.tenant, lane, limit));
             if self.settings.shared {
@@ -129,10 +136,10 @@ impl<D: Database, P: Platform> App<D, P> {
         &self,
         asked: &Asked<'_>,
         lanes: &[(Arc<str>, Arc<str>)],
+        limit: usize,
         answers: &mut Answers,
         looked: &mut Looked,
     ) -> Result<(), Fault> {
-        let limit = (asked.max_tasks + self.queues.in_flight()).min(HEADS_MAX).min(RUNS_READ_ALONG);
         for (queue, _) in lanes {
             let read: Result<Vec<Candidate>, StoreError> =
                 answers.next().into_iter().map(claims::read_candidate).collect();
@@ -143,7 +150,7 @@ impl<D: Database, P: Platform> App<D, P> {
             looked.candidates.extend(read);
             if self.settings.shared {
                 let (headers, rows) = (answers.next(), answers.next());
-                self.take_runs(headers, rows, limit * ROWS_READ_ALONG, looked).await?;
+                self.take_runs(headers, rows, limit.min(RUNS_READ_ALONG) * ROWS_READ_ALONG, looked).await?;
             }
         }
         Ok(())
