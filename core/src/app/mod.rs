@@ -25,6 +25,7 @@ pub(crate) mod leases;
 pub(crate) mod lists;
 pub(crate) mod logs;
 mod look;
+pub(crate) mod metrics;
 pub(crate) mod modules;
 mod polls;
 mod queues;
@@ -65,6 +66,7 @@ use clock::Clock;
 use desks::Desks;
 use held::Held;
 use hot::HotRuns;
+use metrics::Requests;
 use polls::Polls;
 use queues::Queues;
 
@@ -163,6 +165,7 @@ pub struct App<D, P> {
     /// Idempotency scopes whose first request is under way.
     under_way: Mutex<HashSet<String>>,
     held: Held,
+    requests: Requests,
     closing: std::sync::atomic::AtomicBool,
 }
 
@@ -199,6 +202,7 @@ impl<D: Database, P: Platform> App<D, P> {
             desks: Desks::default(),
             under_way: Mutex::default(),
             held: Held::default(),
+            requests: Requests::default(),
             closing: false.into(),
         };
         app.learn_time().await?;
@@ -212,10 +216,15 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut random = [0; 16];
         self.platform.random(&mut random);
         match self.exchange.open(request, random).await {
-            Opened::Done(response) => response,
+            Opened::Done(response) => {
+                self.requests.refused(response.status().as_u16());
+                response
+            }
             Opened::Call(call) => {
                 let answer = self.answer(&call).await;
-                reply::close(&call, answer, &self.platform)
+                let response = reply::close(&call, answer, &self.platform);
+                self.requests.answered(call.operation.id, response.status().as_u16());
+                response
             }
         }
     }
