@@ -17,7 +17,9 @@ use crate::config::{Access, Config};
 use crate::inprocess::Server;
 use crate::listener::{self, Handler, Upload};
 use crate::stop::{Phase, Stop};
-use selvedge_tokio::{Options, TokioPlatform};
+#[cfg(feature = "wasm")]
+use selvedge_tokio::Options;
+use selvedge_tokio::TokioPlatform;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
