@@ -91,8 +91,7 @@ impl Plan {
                     let first = results.samples.len() as u64 * 1_000_000_000;
                     let order =
                         Order { steps: workload.steps, connections: *connections, limit: self.limit, first };
-                    let (workload, warm_up, directory) = (workload.id, self.warm_up, directory.path());
-                    let task = Task { contender, directory, workload, round, order, warm_up };
+                    let task = Task { contender, workload: workload.id, round, order, warm_up: self.warm_up };
                     results.discarded += undisturbed(&mut results.samples, async || {
                         measure(&mut running, &task).await
                     })
@@ -142,7 +141,7 @@ fn line(sample: &Sample) -> String {
         sample.parts.iter().map(|part| format!("{} {:.3}", part.name, part.cpu_ms)).collect();
     format!(
         "{workload:<6} ×{connections:<3} round {round} {contender:<22} {:>9.1}/s  p50 {:>7.3} ms  p99 {:>7.3} ms  \
-         cpu {:.3} ms ({}; generator {:.3})  {:>5.0} MiB  {:>6.0} B on disk  steal {:.1} %  others {:.1} %",
+         cpu {:.3} ms ({}; generator {:.3})  {:>5.0} MiB  steal {:.1} %  others {:.1} %",
         sample.per_second,
         sample.p50_ms,
         sample.p99_ms,
@@ -150,7 +149,6 @@ fn line(sample: &Sample) -> String {
         parts.join(", "),
         sample.generator_cpu_ms,
         sample.memory_bytes as f64 / 1048576.0,
-        sample.disk_bytes,
         sample.steal * 100.0,
         sample.foreign * 100.0,
     )

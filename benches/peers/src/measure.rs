@@ -1,8 +1,6 @@
 //! One measurement: a warm-up, then loops, and what they cost whom meanwhile.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use selvedge_load::{Meter, Usage, Watch};
 use serde::Serialize;
@@ -40,8 +38,6 @@ pub struct Sample {
     pub generator_cpu_ms: f64,
     /// Memory of the metered processes right after the load, together. Memory that they share counts once.
     pub memory_bytes: u64,
-    /// What their files grew by, for each operation.
-    pub disk_bytes: f64,
     /// The part of the processors' time that the machine's host took.
     pub steal: f64,
     /// The part of the processors' time that went to programs which have nothing to do with this.
@@ -60,10 +56,8 @@ pub struct Part {
 }
 
 /// What is to be measured.
-pub struct Task<'a> {
+pub struct Task {
     pub contender: Contender,
-    /// Where it has its files.
-    pub directory: &'a Path,
     pub workload: &'static str,
     pub round: usize,
     pub order: Order,
@@ -71,7 +65,7 @@ pub struct Task<'a> {
 }
 
 /// Measures once.
-pub async fn measure(running: &mut Running, task: &Task<'_>) -> Result<Sample, Fault> {
+pub async fn measure(running: &mut Running, task: &Task) -> Result<Sample, Fault> {
     // Numbers of operations go on, so that no workflow is the same as another.
     let warm_up = Order { limit: task.warm_up, ..task.order };
     let warmed = running.carry_out(&warm_up).await?;
@@ -80,13 +74,11 @@ pub async fn measure(running: &mut Running, task: &Task<'_>) -> Result<Sample, F
     let meters: Vec<_> = running.metered.iter().map(|(name, pid)| (*name, Meter::trees([*pid]))).collect();
     let look = || meters.iter().map(|(_, meter)| meter.look()).collect::<Result<Vec<Usage>, _>>();
     let generator = Meter::own();
-    let files = disk_use(task.directory);
     let (before, own, watch, busy) = (look()?, generator.look()?, Watch::start(), Processors::look()?);
     let loops = running.carry_out(&order).await?;
     let (stolen, now) = (watch.stolen(), Processors::look()?);
     let (after, own) = (look()?, generator.look()?.since(&own));
 
-    let grown = disk_use(task.directory) as f64 - files as f64;
     let memory: Vec<u64> = running.metered.iter().map(|(_, pid)| memory(&tree(*pid))).collect();
 
     let used: Vec<Usage> = after.iter().zip(&before).map(|(after, before)| after.since(before)).collect();
@@ -110,7 +102,6 @@ pub async fn measure(running: &mut Running, task: &Task<'_>) -> Result<Sample, F
         parts: parts.collect(),
         generator_cpu_ms: ms(&own),
         memory_bytes: memory.iter().sum(),
-        disk_bytes: each(grown),
         steal: stolen,
         foreign: now.foreign_since(&busy, ours),
     })
@@ -144,17 +135,6 @@ fn memory(pids: &[u32]) -> u64 {
     own + shared
 }
 
-/// What the files below a directory take on the disk. Those that come and go meanwhile may be missed.
-fn disk_use(directory: &Path) -> u64 {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let of = |entry: fs::DirEntry| match entry.file_type() {
-        Ok(kind) if kind.is_dir() => disk_use(&entry.path()),
-        Ok(_) => entry.metadata().map(|file| file.blocks() * 512).unwrap_or_default(),
-        Err(_) => 0,
-    };
-    entries.map(of).sum()
-}
-
 /// Times of all processors since the system began, in ticks: with work of any kind, and altogether.
 struct Processors {
     busy: f64,
@@ -163,7 +143,7 @@ struct Processors {
 
 impl Processors {
     fn look() -> Result<Processors, Fault> {
-        Ok(Processors::read(&fs::read_to_string(Path::new("/proc/stat"))?))
+        Ok(Processors::read(&fs::read_to_string("/proc/stat")?))
     }
 
     /// From the line of all processors: user, nice, system, idle, iowait, irq, softirq, steal.
@@ -195,17 +175,6 @@ mod tests {
         child.kill().expect("it runs");
         child.wait().expect("it ends");
         assert_eq!(memory(&[child.id()]), 0);
-    }
-
-    #[test]
-    fn files_of_directories_within_count() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let inner = directory.path().join("inner");
-        fs::create_dir(&inner).expect("a directory");
-        fs::write(inner.join("file"), vec![1; 100_000]).expect("a file");
-        fs::File::open(inner.join("file")).and_then(|file| file.sync_all()).expect("it is on the disk");
-        assert!(disk_use(directory.path()) >= 100_000);
-        assert_eq!(disk_use(Path::new("/no/such/place")), 0);
     }
 
     #[test]

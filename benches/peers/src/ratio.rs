@@ -24,8 +24,6 @@ pub struct Ratio {
     pub cpu: Spread,
     /// Memory right after the load.
     pub memory: Spread,
-    /// What the files grew by for each operation.
-    pub disk: Spread,
 }
 
 /// A ratio over the rounds, and what it is a ratio of.
@@ -95,7 +93,6 @@ fn ratio(title: &'static str, ours: &[&Sample], theirs: &[&Sample]) -> Option<Ra
         p50: spread(Better::Less, |sample| sample.p50_ms)?,
         cpu: spread(Better::Less, |sample| sample.cpu_ms)?,
         memory: spread(Better::Less, |sample| sample.memory_bytes as f64)?,
-        disk: spread(Better::Less, |sample| sample.disk_bytes)?,
     })
 }
 
@@ -154,7 +151,6 @@ pub mod tests {
             parts: Vec::new(),
             generator_cpu_ms: 0.1,
             memory_bytes: 1 << 20,
-            disk_bytes: 4096.0,
             steal: 0.0,
             foreign: 0.0,
         }

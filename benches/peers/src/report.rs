@@ -173,26 +173,24 @@ fn heading(out: &mut String, ratio: &Ratio) {
     };
     let _ = write!(
         out,
-        "\n## Beside {}{note}\n\n| | callers | per second | median latency | CPU for each | memory | disk for \
-         each |\n| --- | ---: | --- | --- | --- | --- | --- |\n",
+        "\n## Beside {}{note}\n\n| | callers | per second | median latency | CPU for each | memory |\n\
+         | --- | ---: | --- | --- | --- | --- |\n",
         ratio.theirs
     );
 }
 
 fn row(out: &mut String, ratio: &Ratio) {
     let mebibytes = |value: f64| format!("{} MiB", digits(value / 1048576.0));
-    let kibibytes = |value: f64| format!("{} KiB", digits(value / 1024.0));
     let ms = |value: f64| format!("{} ms", digits(value));
     let name = if ratio.ours.starts_with("GET") { ratio.ours } else { ratio.title };
     let _ = writeln!(
         out,
-        "| {name} | {} | {} | {} | {} | {} | {} |",
+        "| {name} | {} | {} | {} | {} | {} |",
         ratio.connections,
         cell(&ratio.rate, digits),
         cell(&ratio.p50, ms),
         cell(&ratio.cpu, ms),
         cell(&ratio.memory, mebibytes),
-        cell(&ratio.disk, kibibytes),
     );
 }
 
