@@ -173,7 +173,7 @@ impl Sql {
     fn walk(&mut self, filter: &Filter, by: SortBy, direction: Direction, after: Option<&Place>) -> String {
         let (column, order) = (column(by), order(direction, column(by), "id"));
         if let Some(tag) = tag_walked(filter, by) {
-            return self.walk_tag(tag, direction, after);
+            return self.walk_tag(tag, filter.created, direction, after);
         }
         let mut text = format!("SELECT {column} AS walked_at, id AS walked_id FROM runs WHERE tenant = ?1");
         if by == SortBy::Created
@@ -191,13 +191,14 @@ impl Sql {
     }
 
     /// Tags have a table of their own, in the order of creation.
-    fn walk_tag(&mut self, tag: &Tag, direction: Direction, after: Option<&Place>) -> String {
+    fn walk_tag(&mut self, tag: &Tag, created: Range, direction: Direction, after: Option<&Place>) -> String {
         let tag = self.param(tag.text().into());
+        let created = self.range("t.created_at", created);
         let after = self.after("t.created_at", "t.run_id", direction, after);
         let order = order(direction, "t.created_at", "t.run_id");
         format!(
             "SELECT t.created_at AS walked_at, t.run_id AS walked_id FROM run_tags t WHERE t.tenant = ?1 AND \
-             t.tag = {tag}{after} ORDER BY {order}"
+             t.tag = {tag}{created}{after} ORDER BY {order}"
         )
     }
 
