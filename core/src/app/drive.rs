@@ -39,19 +39,20 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut running = FuturesUnordered::new();
         let mut busy = Busy::default();
         loop {
-            self.alarm.take();
-            let round = self.round().await;
-            let failed = round.is_err();
-            let mut next = match round {
-                Ok(next) => next,
-                Err(error) => {
+            let mut failed = false;
+            let mut next;
+            if self.alarm.begin(self.now()) {
+                let found = self.round().await.unwrap_or_else(|error| {
                     self.platform.log("error", format_args!("the drive stops for a moment: {error}"));
                     // Whatever it is needed for waits for the database, too.
                     self.alarm.take();
+                    failed = true;
                     Some(self.now().plus(RETRY_AFTER))
-                }
-            };
-            self.alarm.set(next);
+                });
+                next = self.alarm.found(found);
+            } else {
+                next = self.alarm.next();
+            }
             let over = ends.is_some_and(|ends| self.is_past(ends));
             if !over && !self.is_closing() {
                 let claims = Executor::ALL.map(|executor| self.claim_own(executor, &busy));
@@ -64,10 +65,9 @@ impl<D: Database, P: Platform> App<D, P> {
                         Err(error) => {
                             let kind = executor.word();
                             self.platform.log("error", format_args!("no {kind} task was claimed: {error}"));
-                            let again = self.now().plus(RETRY_AFTER);
-                            next = Some(next.map_or(again, |next| next.min(again)));
                             self.alarm.take();
-                            self.alarm.set(next);
+                            let again = self.now().plus(RETRY_AFTER);
+                            next = self.alarm.found([next, Some(again)].into_iter().flatten().min());
                         }
                     }
                 }
