@@ -1,6 +1,7 @@
 //! What the machine under the machine took: time in which a virtual processor would have run and was not let.
 
 use std::fs;
+use std::path::Path;
 
 /// The part of stolen time above which a run says nothing: 5 %.
 pub const STEAL_MAX: f64 = 0.05;
@@ -36,9 +37,35 @@ impl Watch {
     }
 }
 
+/// The kind of file system on which a path lies, as `/proc/self/mounts` names it: a commit on `tmpfs` reaches
+/// no disk.
+pub fn file_system(path: &Path) -> Option<String> {
+    let path = fs::canonicalize(path).ok()?;
+    kind_of(&path, &fs::read_to_string("/proc/self/mounts").ok()?)
+}
+
+/// Of the mount that is nearest to the path; of several at one place the last one covers the others.
+fn kind_of(path: &Path, mounts: &str) -> Option<String> {
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        Some((fields.next()?, fields.next()?))
+    });
+    let above = mounts.filter(|(place, _)| path.starts_with(place));
+    above.max_by_key(|(place, _)| place.len()).map(|(_, kind)| kind.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_mount_counts() {
+        let mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmp/disk xfs rw 0 0\n";
+        for (path, kind) in [("/var", "ext4"), ("/tmp/x", "tmpfs"), ("/tmp/disk/y", "xfs"), ("/tmpx", "ext4")]
+        {
+            assert_eq!(kind_of(Path::new(path), mounts).as_deref(), Some(kind), "{path}");
+        }
+    }
 
     #[test]
     fn the_first_line_is_read() {

@@ -45,7 +45,7 @@ mod report;
 mod table;
 
 pub use client::{Answer, ClientError, Connection, Protocol, Target};
-pub use host::{STEAL_MAX, Watch};
+pub use host::{STEAL_MAX, Watch, file_system};
 pub use latencies::Latencies;
 pub use meter::{Meter, Usage};
 pub use plan::{Extent, Pace, Plan, Stop};

@@ -1,28 +1,20 @@
-//! A report as a table: a row for each figure and a column for each measurement, since there are more figures
-//! than fit a line.
+//! A report as tables: measurements of the same figures stand together. A few stand side by side, a row for each
+//! figure, since there are more figures than fit a line; many stand below each other.
 
 use crate::report::{Figure, Measurement, Report, Unit};
 
+/// How many measurements stand side by side.
+const COLUMNS_MAX: usize = 7;
+
 pub(crate) fn text(report: &Report) -> String {
     let mut text = conditions(report);
-    let mut rows = vec![
-        row("", report, |measurement| measurement.workload.clone()),
-        row("subject", report, |measurement| measurement.subject.clone()),
-        row("connections", report, |measurement| measurement.connections.to_string()),
-        row("pace", report, |measurement| measurement.pace.clone()),
-        row("operations", report, |measurement| measurement.operations.to_string()),
-    ];
-    if report.measurements.iter().any(|measurement| measurement.failures > 0) {
-        rows.push(row("failures", report, |measurement| measurement.failures.to_string()));
+    let alike = |a: &Measurement, b: &Measurement| names(a).eq(names(b));
+    for group in report.measurements.chunk_by(alike) {
+        text.push('\n');
+        let rows = rows(group);
+        let rows = if group.len() > COLUMNS_MAX { turned(&rows) } else { rows };
+        align(&rows).iter().for_each(|line| push(&mut text, line));
     }
-    for name in names(report) {
-        rows.push(row(name, report, |measurement| {
-            let figure = measurement.figures.iter().find(|figure| figure.name == name);
-            figure.map_or_else(|| "–".to_owned(), shown)
-        }));
-    }
-    rows.push(row("steal", report, steal));
-    align(&rows).iter().for_each(|line| push(&mut text, line));
     for measurement in &report.measurements {
         if let Some(failure) = &measurement.first_failure {
             push(&mut text, &format!("{}: the first failure: {failure}", measurement.workload));
@@ -32,6 +24,37 @@ pub(crate) fn text(report: &Report) -> String {
         push(&mut text, "! the machine's host took more than 5 % of the processors' time: measure again");
     }
     text
+}
+
+/// A row for each figure, a column for each measurement; all have the same figures.
+fn rows(group: &[Measurement]) -> Vec<Vec<String>> {
+    let row = |name: &str, cell: &dyn Fn(&Measurement) -> String| -> Vec<String> {
+        std::iter::once(name.to_owned()).chain(group.iter().map(cell)).collect()
+    };
+    let mut rows = vec![
+        row("", &|measurement| measurement.workload.clone()),
+        row("subject", &|measurement| measurement.subject.clone()),
+        row("connections", &|measurement| measurement.connections.to_string()),
+        row("pace", &|measurement| measurement.pace.clone()),
+        row("operations", &|measurement| measurement.operations.to_string()),
+    ];
+    if group.iter().any(|measurement| measurement.failures > 0) {
+        rows.push(row("failures", &|measurement| measurement.failures.to_string()));
+    }
+    for (place, name) in group.iter().take(1).flat_map(names).enumerate() {
+        rows.push(row(name, &|measurement| shown(&measurement.figures[place])));
+    }
+    rows.push(row("steal", &steal));
+    rows
+}
+
+fn names(measurement: &Measurement) -> impl Iterator<Item = &str> {
+    measurement.figures.iter().map(|figure| figure.name.as_str())
+}
+
+fn turned(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    let columns = rows.iter().map(Vec::len).min().unwrap_or_default();
+    (0..columns).map(|column| rows.iter().map(|row| row[column].clone()).collect()).collect()
 }
 
 fn conditions(report: &Report) -> String {
@@ -44,30 +67,7 @@ fn conditions(report: &Report) -> String {
     for (name, setting) in &conditions.settings {
         push(&mut text, &format!("{name}: {setting}"));
     }
-    text.push('\n');
     text
-}
-
-/// Every name once, in the order of the measurement that has it first.
-fn names(report: &Report) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for measurement in &report.measurements {
-        let mut after = 0;
-        for figure in &measurement.figures {
-            match names.iter().position(|name| *name == figure.name) {
-                Some(place) => after = place + 1,
-                None => {
-                    names.insert(after, &figure.name);
-                    after += 1;
-                }
-            }
-        }
-    }
-    names
-}
-
-fn row(name: &str, report: &Report, cell: impl Fn(&Measurement) -> String) -> Vec<String> {
-    std::iter::once(name.to_owned()).chain(report.measurements.iter().map(cell)).collect()
 }
 
 fn steal(measurement: &Measurement) -> String {
@@ -143,26 +143,31 @@ mod tests {
     use crate::report::Conditions;
     use crate::run::Outcome;
 
-    #[test]
-    fn figures_stand_in_rows() {
+    fn measured(workload: &str, subject: &str, steal: f64) -> Measurement {
         let mut latencies = Latencies::default();
         (0..1000).for_each(|_| latencies.record(Duration::from_millis(2)));
-        let outcome = Outcome {
-            latencies,
-            failures: 1,
-            first_failure: Some("no".into()),
-            elapsed: Duration::from_secs(2),
-        };
+        let first_failure = Some("no".into());
+        let outcome = Outcome { latencies, failures: 1, first_failure, elapsed: Duration::from_secs(2) };
         let plan = Plan { connections: 8, pace: Pace::Closed, extent: Extent::Operations(1000), first: 0 };
-        let one = Measurement::new("a", "x 1", &plan, &outcome, 0.0).with_each("bytes", 2e6, Unit::Bytes);
-        let two = Measurement::new("b", "y 2", &plan, &outcome, 0.2).with("ratio", 1.5, Unit::Ratio);
-        let mut conditions = Conditions::here(vec![("file system".into(), "ext4".into())]);
-        conditions.processors = 2;
-        let report = Report { conditions, measurements: vec![one, two] };
+        Measurement::new(workload, subject, &plan, &outcome, steal)
+    }
+
+    fn report(measurements: Vec<Measurement>) -> Report {
+        Report { conditions: Conditions::here(vec![("file system".into(), "ext4".into())]), measurements }
+    }
+
+    #[test]
+    fn figures_stand_in_rows() {
+        let report = report(vec![
+            measured("a", "x 1", 0.0).with_each("bytes", 2e6, Unit::Bytes),
+            measured("b", "y 2", 0.2).with("bytes", 12.0, Unit::Bytes),
+            measured("c", "y 2", 0.0).with("ratio", 1.5, Unit::Ratio),
+        ]);
         let text = report.text();
-        let table: Vec<&str> = text.split("\n\n").nth(1).expect("a table").lines().collect();
+        let tables: Vec<&str> = text.split("\n\n").skip(1).collect();
+        assert_eq!(tables.len(), 2);
         assert_eq!(
-            table,
+            tables[0].lines().collect::<Vec<_>>(),
             [
                 "                     a         b",
                 "subject            x 1       y 2",
@@ -175,14 +180,33 @@ mod tests {
                 "p99            2.00 ms   2.00 ms",
                 "p99.9          2.00 ms   2.00 ms",
                 "max            2.00 ms   2.00 ms",
-                "ratio                –    × 1.50",
-                "bytes         1.95 KiB         –",
+                "bytes         1.95 KiB    12.0 B",
                 "steal            0.0 %  20.0 % !",
-                "a: the first failure: no",
-                "b: the first failure: no",
-                "! the machine's host took more than 5 % of the processors' time: measure again",
             ]
         );
+        assert!(tables[1].contains("\nratio          × 1.50\n"), "{text}");
+        assert!(text.contains("\na: the first failure: no\n") && text.ends_with("measure again\n"), "{text}");
         assert!(report.json().contains("\"disturbed\": true"));
+    }
+
+    #[test]
+    fn many_measurements_stand_below_each_other() {
+        let all = (0..9).map(|n| measured(&format!("w{n}"), "x", 0.0)).collect();
+        let text = report(all).text();
+        let table: Vec<&str> = text.split("\n\n").nth(1).expect("a table").lines().collect();
+        assert!(table[0].split_whitespace().eq([
+            "subject",
+            "connections",
+            "pace",
+            "operations",
+            "failures",
+            "operations/s",
+            "p50",
+            "p99",
+            "p99.9",
+            "max",
+            "steal"
+        ]));
+        assert!(table[9].starts_with("w8 "), "{text}");
     }
 }

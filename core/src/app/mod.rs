@@ -23,6 +23,7 @@ pub(crate) mod leases;
 pub(crate) mod lists;
 pub(crate) mod logs;
 mod look;
+pub(crate) mod metrics;
 pub(crate) mod modules;
 mod polls;
 mod queues;
@@ -62,6 +63,7 @@ use bells::Bells;
 use clock::Clock;
 use held::Held;
 use hot::HotRuns;
+use metrics::Requests;
 use polls::Polls;
 use queues::Queues;
 
@@ -161,6 +163,7 @@ pub struct App<D, P> {
     /// Idempotency scopes whose first request is under way.
     under_way: Mutex<HashSet<String>>,
     held: Held,
+    requests: Requests,
     closing: std::sync::atomic::AtomicBool,
 }
 
@@ -197,6 +200,7 @@ impl<D: Database, P: Platform> App<D, P> {
             orphans: Mutex::default(),
             under_way: Mutex::default(),
             held: Held::default(),
+            requests: Requests::default(),
             closing: false.into(),
         };
         app.learn_time().await?;
@@ -210,10 +214,15 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut random = [0; 16];
         self.platform.random(&mut random);
         match self.exchange.open(request, random).await {
-            Opened::Done(response) => response,
+            Opened::Done(response) => {
+                self.requests.refused(response.status().as_u16());
+                response
+            }
             Opened::Call(call) => {
                 let answer = self.answer(&call).await;
-                reply::close(&call, answer, &self.platform)
+                let response = reply::close(&call, answer, &self.platform);
+                self.requests.answered(call.operation.id, response.status().as_u16());
+                response
             }
         }
     }

@@ -17,8 +17,6 @@ use crate::config::{Access, Config};
 use crate::inprocess::Server;
 use crate::listener::{self, Handler, Upload};
 use crate::stop::{Phase, Stop};
-#[cfg(feature = "wasm")]
-use selvedge_tokio::Options;
 use selvedge_tokio::TokioPlatform;
 
 /// Why a server does not start.
@@ -121,10 +119,10 @@ fn host(config: &Config) -> TokioPlatform {
     if config.wasm_concurrency == 0 {
         return TokioPlatform::default();
     }
-    TokioPlatform::with_modules(Options {
+    TokioPlatform::with_modules(selvedge_tokio::Options {
         concurrency: config.wasm_concurrency,
         memory_bytes_max: config.wasm_memory << 20,
-        ..Options::default()
+        ..selvedge_tokio::Options::default()
     })
 }
 
