@@ -32,7 +32,8 @@ pub struct Report {
 impl Report {
     /// Of these results, and of this machine.
     pub async fn new(setup: &Setup, plan: &Plan, results: Results) -> Result<Report, Fault> {
-        let took_part = |contender: Contender| results.samples.iter().any(|one| one.contender == contender.label());
+        let took_part =
+            |contender: Contender| results.samples.iter().any(|one| one.contender == contender.label());
         let mut settings = vec![
             ("Selvedge".to_owned(), version(&setup.selvedge.daemon, "--version").await?),
             ("file system of the databases".to_owned(), file_system(&plan.directory)?),
@@ -41,10 +42,9 @@ impl Report {
             ("warm-up before it".to_owned(), extent(plan.warm_up)),
             ("measurements discarded for steal".to_owned(), results.discarded.to_string()),
         ];
-        if took_part(Contender::Restate) {
+        if took_part(Contender::Restate) || took_part(Contender::RestateTuned) {
             settings.push(("Restate".to_owned(), version(&setup.restate.server, "--version").await?));
-            let partitions = setup.restate.partitions.map_or("its default".to_owned(), |count| count.to_string());
-            settings.push(("Restate: partitions".to_owned(), partitions));
+            settings.push(("Restate: partitions, where not said".to_owned(), "24, its default".to_owned()));
             settings.push(("Restate: rocksdb-disable-wal-fsync".to_owned(), "false, its default".to_owned()));
         }
         if took_part(Contender::Dbos) {
@@ -108,7 +108,8 @@ impl Report {
         let best = |contender: Contender, workload: &str, connections| {
             let mut of: Vec<&Sample> = self.results.samples.iter().collect();
             of.retain(|sample| {
-                (sample.contender, sample.workload, sample.connections) == (contender.label(), workload, connections)
+                (sample.contender, sample.workload, sample.connections)
+                    == (contender.label(), workload, connections)
             });
             of.into_iter().max_by(|one, other| one.per_second.total_cmp(&other.per_second))
         };
@@ -264,8 +265,7 @@ mod tests {
         ];
         let conditions = Conditions::here(vec![("rounds".into(), "1".into())]);
         let ratios = ratios(&samples);
-        let report =
-            Report { conditions, ratios, results: Results { samples, ..Results::default() } };
+        let report = Report { conditions, ratios, results: Results { samples, ..Results::default() } };
         let page = report.markdown();
         for expected in [
             "## Beside Restate\n",
