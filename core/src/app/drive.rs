@@ -21,7 +21,7 @@ use super::commit::Nothing;
 use super::executor::{Busy, Executor};
 use super::fault::Fault;
 use super::leases::Ending;
-use super::{App, Budget, lock};
+use super::{App, Budget};
 
 /// How many due timers one round takes.
 const DUE_MAX: u32 = 512;
@@ -187,11 +187,11 @@ impl<D: Database, P: Platform> App<D, P> {
     /// Gives back what was granted to claimants that went away. What the database did not take is left for
     /// the next round.
     async fn release_orphans(&self) -> Result<(), Fault> {
-        if lock(&self.orphans).is_empty() {
+        if !self.desks.any_orphans() {
             return Ok(());
         }
         self.settle().await?;
-        let orphans = std::mem::take(&mut *lock(&self.orphans));
+        let orphans = self.desks.take_orphans();
         let mut kept = Vec::new();
         for lease in orphans {
             // One that was never granted, or has ended, has nothing to give back.
@@ -204,7 +204,7 @@ impl<D: Database, P: Platform> App<D, P> {
         if kept.is_empty() {
             return Ok(());
         }
-        lock(&self.orphans).append(&mut kept);
+        self.desks.orphan(&self.alarm, kept);
         let message = "a lease of a claimant that went away could not be given back".to_owned();
         Err(DatabaseError::Unavailable { message, indeterminate: false }.into())
     }

@@ -11,12 +11,14 @@ pub(crate) mod checkpoints;
 pub(crate) mod claim;
 mod clock;
 mod commit;
+mod desks;
 mod dispatch;
 pub(crate) mod documents;
 mod drive;
 pub(crate) mod events;
 mod executor;
 mod fault;
+mod hand_over;
 mod held;
 mod hot;
 pub(crate) mod leases;
@@ -50,7 +52,7 @@ use crate::http::exchange::{Exchange, Opened};
 use crate::http::operations::OPERATIONS;
 use crate::http::problem::Problem;
 use crate::http::reply;
-use crate::ids::{LeaseId, TenantId, Version};
+use crate::ids::{TenantId, Version};
 use crate::platform::Platform;
 use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
 use crate::store::migrations::{self, Migrated};
@@ -61,6 +63,7 @@ use crate::workflow::model::Workflow;
 use alarm::Alarm;
 use bells::Bells;
 use clock::Clock;
+use desks::Desks;
 use held::Held;
 use hot::HotRuns;
 use metrics::Requests;
@@ -158,8 +161,7 @@ pub struct App<D, P> {
     queues: Queues,
     bells: Bells,
     alarm: Alarm,
-    /// Leases that nobody will report on: their claimant went away before it got them.
-    orphans: Mutex<Vec<LeaseId>>,
+    desks: Desks,
     /// Idempotency scopes whose first request is under way.
     under_way: Mutex<HashSet<String>>,
     held: Held,
@@ -197,7 +199,7 @@ impl<D: Database, P: Platform> App<D, P> {
             queues: Queues::default(),
             bells: Bells::default(),
             alarm: Alarm::default(),
-            orphans: Mutex::default(),
+            desks: Desks::default(),
             under_way: Mutex::default(),
             held: Held::default(),
             requests: Requests::default(),
