@@ -182,7 +182,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 return Ok(tasks);
             }
             // What became ready after the look and before the desk was open has rung.
-            let desk = self.desks.open(&self.alarm, asked);
+            let desk = self.desks.open(&self.alarm, asked, asked.max_tasks);
             let rings = match select(pin!(desk.served()), pin!(self.any_rings(ears, over.as_mut()))).await {
                 Either::Left(_) => true,
                 Either::Right((rings, _)) => rings,
@@ -205,15 +205,26 @@ impl<D: Database, P: Platform> App<D, P> {
                 Claimant::Own => None,
             };
             if !looked.candidates.is_empty() {
+                // A claim that takes all there is takes what becomes ready meanwhile, too: otherwise a worker
+                // that is always a little late would never be waited on.
+                let room = asked.max_tasks.saturating_sub(looked.candidates.len());
+                let desk =
+                    (asked.note.is_some() && room > 0).then(|| self.desks.open(&self.alarm, asked, room));
                 let (taken, _reserved) =
                     self.queues.reserve(asked.tenant, looked.candidates, asked.max_tasks);
-                if taken.is_empty() {
+                let is_late = taken.is_empty();
+                let mut tasks = match is_late {
+                    true => Vec::new(),
+                    false => self.grant(asked, taken, looked.runs, presence.take()).await?,
+                };
+                if let Some(desk) = desk {
+                    tasks.extend(desk.close().await);
+                }
+                if tasks.is_empty() && is_late {
                     // Other claims are taking all of these: there may be more behind them, and no bell rings
                     // for what they leave.
                     freed.await;
-                    continue;
                 }
-                let tasks = self.grant(asked, taken, looked.runs, presence.take()).await?;
                 if tasks.is_empty() {
                     continue;
                 }

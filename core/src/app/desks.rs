@@ -10,6 +10,8 @@
 //! decision:             TaskReady ── seat ── TaskStarted ── commit ── serve
 //! ```
 //!
+//! A claim that takes all there is keeps a desk open, too, while its grants are on their way.
+//!
 //! A claim that was served closes its desk and waits for the other seats that are taken: their commits are under
 //! way. What is served to a claimant that has gone, or is not served because nobody knows of its commit, is an
 //! orphan and goes back to its queue.
@@ -96,19 +98,14 @@ enum Promise {
 }
 
 impl Desks {
-    /// Opens a desk for a claim.
-    pub(super) fn open<'a>(&'a self, alarm: &'a Alarm, asked: &Asked<'_>) -> Waiting<'a> {
+    /// Opens a desk for a claim that takes so many tasks more.
+    pub(super) fn open<'a>(&'a self, alarm: &'a Alarm, asked: &Asked<'_>, room: usize) -> Waiting<'a> {
         let desk = Arc::new(Desk {
             worker: asked.worker.clone(),
             labels: asked.labels.clone(),
             lease_ttl: asked.lease_ttl,
             claim_id: asked.claim_id.cloned(),
-            state: Mutex::new(State {
-                room: asked.max_tasks,
-                promised: 0,
-                tasks: Vec::new(),
-                phase: Phase::Open,
-            }),
+            state: Mutex::new(State { room, promised: 0, tasks: Vec::new(), phase: Phase::Open }),
             bell: Event::new(),
         });
         let queues: Vec<Queue> =

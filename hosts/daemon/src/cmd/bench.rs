@@ -102,18 +102,31 @@ fn measure(args: &BenchArgs, workloads: &[BenchWorkload]) -> Result<Report, Benc
 }
 
 async fn one(args: &BenchArgs, workload: BenchWorkload) -> Measured {
+    let shape = async |shape: &runs::Shape| {
+        each(args, async |server, connections| runs::measure(args, server, shape, connections).await).await
+    };
     match workload {
-        BenchWorkload::ClaimFull => return claims::measure(args).await,
-        BenchWorkload::Sleepers => return sleepers::measure(args).await,
-        BenchWorkload::FlatTasks => return flat_tasks::measure(args).await,
-        BenchWorkload::FlatStored => return flat_stored::measure(args).await,
-        BenchWorkload::FlatPages => return flat_pages::measure(args).await,
-        _ => {}
+        BenchWorkload::OneTask => shape(&runs::ONE_TASK).await,
+        BenchWorkload::TenTasks => shape(&runs::TEN_TASKS).await,
+        BenchWorkload::FanOut => shape(&runs::FAN_OUT).await,
+        BenchWorkload::Signals => {
+            each(args, async |server, connections| signals::measure(args, server, connections).await).await
+        }
+        BenchWorkload::Reads => {
+            each(args, async |server, connections| reads::measure(args, server, connections).await).await
+        }
+        BenchWorkload::ClaimFull => claims::measure(args).await,
+        BenchWorkload::Sleepers => sleepers::measure(args).await,
+        BenchWorkload::FlatTasks => flat_tasks::measure(args).await,
+        BenchWorkload::FlatStored => flat_stored::measure(args).await,
+        BenchWorkload::FlatPages => flat_pages::measure(args).await,
     }
+}
+
+/// With each number of connections, each on a server of its own, so that none finds what another one left.
+async fn each(args: &BenchArgs, measure: impl AsyncFn(&Server, usize) -> Measured) -> Measured {
     let mut measurements = Vec::new();
     for connections in &args.connections {
-        let connections = usize::from(*connections);
-        // Each on a server of its own, so that none finds what another one left.
         let (place, server) = match &args.server {
             Some(url) => (None, Server::at(url).await?),
             None => {
@@ -122,13 +135,7 @@ async fn one(args: &BenchArgs, workload: BenchWorkload) -> Measured {
                 (Some(place), server)
             }
         };
-        measurements.extend(match workload {
-            BenchWorkload::OneTask => runs::measure(args, &server, &runs::ONE_TASK, connections).await?,
-            BenchWorkload::TenTasks => runs::measure(args, &server, &runs::TEN_TASKS, connections).await?,
-            BenchWorkload::FanOut => runs::measure(args, &server, &runs::FAN_OUT, connections).await?,
-            BenchWorkload::Signals => signals::measure(args, &server, connections).await?,
-            _ => reads::measure(args, &server, connections).await?,
-        });
+        measurements.extend(measure(&server, usize::from(*connections)).await?);
         server.stop().await?;
         drop(place);
     }

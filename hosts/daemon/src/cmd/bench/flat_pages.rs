@@ -12,10 +12,8 @@ use super::seed::{Shift, Store};
 use super::{BenchError, Measured, runs, subject};
 use crate::cli::BenchArgs;
 
-/// One run that is rare for so many that are not.
+/// One run that is rare after so many that are not.
 const COMMON_PER_RARE: u64 = 1000;
-/// Stretches of common runs, with rare ones between them.
-const BLOCKS: u64 = 10;
 /// How often each page is read, and the one without a filter beside it.
 const READS: u32 = 200;
 /// A deadline that all runs have.
@@ -97,18 +95,16 @@ async fn fill(args: &BenchArgs, place: &Place) -> Result<Timestamp, BenchError> 
 
     let store = Store::open(&place.database())?;
     let (common, rare) = (store.template(&samples[0]).await?, store.template(&samples[1]).await?);
-    let common_each = args.stored / BLOCKS;
-    let rare_each = (common_each / COMMON_PER_RARE).max(1);
-    let (mut serial, mut first) = (0, 0);
-    for block in 0..BLOCKS {
-        // Blocks lie behind each other in time, each as long as its copies are far apart.
-        let back = ((BLOCKS - block) * (common_each + rare_each)) as i64;
-        first = if block == 0 { common.created_at() - back } else { first };
-        for (template, count) in [(&common, common_each), (&rare, rare_each)] {
-            store.copy(template, (count, serial), Shift::SpreadBefore(back)).await?;
-            serial += count;
-        }
+    let blocks = args.stored.div_ceil(COMMON_PER_RARE);
+    let span = (COMMON_PER_RARE + 1) as i64;
+    let back = |block: u64| (blocks - block) as i64 * span;
+    for block in 0..blocks {
+        // Each block is a stretch of time of its own, before the next one.
+        let serial = block * (COMMON_PER_RARE + 1);
+        store.copy(&common, (COMMON_PER_RARE, serial), Shift::SpreadBefore(back(block))).await?;
+        store.copy(&rare, (1, serial + COMMON_PER_RARE), Shift::SpreadBefore(back(block))).await?;
     }
+    let first = common.created_at() - back(0);
     let newest = common.created_at();
     Ok(Timestamp::from_millis(first + (newest - first) / 2))
 }
