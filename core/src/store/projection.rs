@@ -52,7 +52,8 @@ pub(crate) fn project(
 
 fn guard_expiry(batch: &mut Batch, slice: &Slice, what: &What, at: crate::time::Timestamp) {
     let (task, lease, failure) = match what {
-        What::AttemptFailed { task, lease_id, failure, .. } => (task, lease_id, failure),
+        What::AttemptFailed { task, lease_id, failure, .. }
+        | What::TaskCancelled { task, lease_id, failure } => (task, lease_id, failure),
         What::TaskFailed { task, lease_id: Some(lease_id), failure, .. } => (task, lease_id, failure),
         _ => return,
     };
