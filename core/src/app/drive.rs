@@ -13,7 +13,7 @@ use crate::engine::{Command, Key};
 use crate::http::problem::Slug;
 use crate::ids::{RunId, TenantId};
 use crate::platform::Platform;
-use crate::store::database::{Database, DatabaseError};
+use crate::store::database::{Database, DatabaseError, Outcome};
 use crate::store::{StoreError, leases, tasks, timers};
 use crate::time::{Duration, Timestamp};
 
@@ -170,7 +170,11 @@ impl<D: Database, P: Platform> App<D, P> {
         let early = keys.into_iter().filter(|key| !touched.contains(key));
         let batches: Vec<_> = early.filter_map(|key| tasks::rearm(&decided.after, key)).collect();
         if !batches.is_empty() {
-            self.database.write(batches).await?;
+            let outcomes = self.database.write(batches).await?;
+            if outcomes.iter().any(|outcome| *outcome != Outcome::Committed) {
+                // The run is not what it was taken for: the next look, which comes at once, is at its rows.
+                *self.slot(tenant, &run).lock().await = None;
+            }
         }
         Ok(())
     }
