@@ -40,7 +40,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut busy = Busy::default();
         loop {
             self.alarm.take();
-            let round = self.round().await;
+            let round = self.beside(&mut running, &mut busy, self.round()).await;
             let failed = round.is_err();
             let mut next = match round {
                 Ok(next) => next,
@@ -54,8 +54,9 @@ impl<D: Database, P: Platform> App<D, P> {
             self.alarm.set(next);
             let over = ends.is_some_and(|ends| self.is_past(ends));
             if !over && !self.is_closing() {
-                let claims = Executor::ALL.map(|executor| self.claim_own(executor, &busy));
-                for (executor, claimed) in Executor::ALL.into_iter().zip(join_all(claims).await) {
+                let claims = Executor::ALL.map(|executor| self.claim_own(executor, busy));
+                let claimed = self.beside(&mut running, &mut busy, join_all(claims)).await;
+                for (executor, claimed) in Executor::ALL.into_iter().zip(claimed) {
                     match claimed {
                         Ok(claimed) => {
                             busy.begun(executor, claimed.len());
@@ -96,6 +97,27 @@ impl<D: Database, P: Platform> App<D, P> {
                 }
             }
         }
+    }
+
+    /// Lets tasks under way go on while something else is done: one of them may hold the lock of a run that
+    /// the other needs. One that ends makes room for another, so that the drive looks again.
+    async fn beside<T>(
+        &self,
+        running: &mut FuturesUnordered<impl Future<Output = Executor>>,
+        busy: &mut Busy,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        while !running.is_empty() {
+            match select(&mut work, running.next()).await {
+                Either::Left((done, _)) => return done,
+                Either::Right((ended, _)) => {
+                    ended.into_iter().for_each(|executor| busy.ended(executor));
+                    self.alarm.now();
+                }
+            }
+        }
+        work.await
     }
 
     /// Does what is due now, of every tenant, and says when the next timer is due.
