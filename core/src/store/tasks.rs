@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::{Instance, Key, Lease, Run, RunPhase, Skip, Slice, TaskPhase, Wait};
 use crate::ids::{LeaseId, RunId, TenantId, WorkerId};
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Timestamp};
 use crate::workflow::model::{Kind, Task, Workflow};
 
@@ -160,6 +161,7 @@ pub(crate) fn read_instance(row: Row) -> Result<(RowKey, Instance), StoreError> 
     let key = RowKey::read(c)?;
     let status = c.text()?;
     let (unmet, attempt, attempts_before) = (c.small()?, c.small()?, c.small()?);
+    let attempts_before = if planted::is(Bug::AttemptsForgotten) { attempt } else { attempts_before };
     let (input, output, failure) = (c.payload_or_null()?, c.payload_or_null()?, c.json_or_null()?);
     let detail = c.text_or_null()?;
     let lease = read_lease(c)?;
