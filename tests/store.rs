@@ -20,7 +20,7 @@ const ACCEPTED: [(&str, &str, &str); 2] = [
 ];
 
 /// How many migrations there are.
-const MIGRATIONS: usize = 3;
+const MIGRATIONS: usize = 4;
 
 /// Requests that make every statement of the server's run at least once. `{lease}` is the last lease.
 const SCRIPT: &[(&str, &str, &str)] = &[
@@ -152,7 +152,7 @@ async fn no_statement_looks_through_a_table_or_sorts() {
     let mut used = [false; ACCEPTED.len()];
     let seen = recorder.seen();
     let planner = planner(&database).await;
-    let changes_tables = |sql: &str| sql.starts_with("CREATE") || sql.starts_with("ALTER");
+    let changes_tables = |sql: &str| ["CREATE", "ALTER", "DROP"].iter().any(|word| sql.starts_with(word));
     for sql in seen.iter().filter(|sql| !changes_tables(sql)) {
         for line in plan(&planner, sql) {
             if !looks_through_a_table(&line) && !line.contains("TEMP B-TREE") {
@@ -183,13 +183,13 @@ async fn no_statement_looks_through_a_table_or_sorts() {
     }
 }
 
-/// Subqueries are scanned too, but hold no more than their own limit.
+/// Subqueries are scanned too, but hold no more than their own limit; `event` is the list in one row of history.
 fn looks_through_a_table(line: &str) -> bool {
     let Some(scanned) = line.strip_prefix("SCAN ") else { return false };
     let name = scanned.split(' ').next().unwrap_or_default();
     !matches!(
         name,
-        "CONSTANT" | "r" | "t" | "(subquery-1)" | "(subquery-2)" | "(subquery-3)" | "(subquery-4)"
+        "CONSTANT" | "event" | "r" | "t" | "(subquery-1)" | "(subquery-2)" | "(subquery-3)" | "(subquery-4)"
     )
 }
 

@@ -1,9 +1,10 @@
 //! Claims: a worker asks on its queues and gets leases, at once or as soon as there is something.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,6 @@ use super::bells::Topic;
 use super::commit::Along;
 use super::fault::Fault;
 use super::hot::HotRun;
-use super::lock;
 use super::look::{Claimant, Note};
 use super::runs::{bounded, wait_schema};
 use super::shapes::ClaimedTask;
@@ -108,18 +108,18 @@ pub(super) struct Asked<'a> {
 }
 
 /// What goes along with the grants of a claim.
-struct Claiming<'a> {
-    claim_id: Option<&'a RequestKey>,
+struct Claiming {
+    claims: Vec<(LeaseId, RequestKey)>,
     presence: Option<Batch>,
 }
 
-impl Along for Claiming<'_> {
+impl Along for Claiming {
     fn add(&self, _: &Decided, batch: &mut Batch) {
         batch.writes.extend(self.presence.iter().flat_map(|presence| presence.writes.clone()));
     }
 
     fn extras(&self) -> Extras<'_> {
-        Extras { claim_id: self.claim_id, ..Extras::default() }
+        Extras { claims: &self.claims, ..Extras::default() }
     }
 }
 
@@ -133,17 +133,14 @@ pub(super) enum Granted {
 
 /// Leases that were granted and have not reached anybody: they go back when this is dropped.
 struct Undelivered<'a> {
-    orphans: &'a std::sync::Mutex<Vec<LeaseId>>,
+    desks: &'a super::desks::Desks,
     alarm: &'a super::alarm::Alarm,
     leases: Vec<LeaseId>,
 }
 
 impl Drop for Undelivered<'_> {
     fn drop(&mut self) {
-        if !self.leases.is_empty() {
-            lock(self.orphans).append(&mut self.leases);
-            self.alarm.now();
-        }
+        self.desks.orphan(self.alarm, self.leases.drain(..));
     }
 }
 
@@ -181,8 +178,17 @@ impl<D: Database, P: Platform> App<D, P> {
             let ears = listening.ears();
             let granted = self.claim_now(asked).await.map_err(|fault| self.fault(fault, ""))?;
             let Granted::Tasks(tasks) = granted else { return Ok(Vec::new()) };
-            let waits = tasks.is_empty() && wait > Duration::ZERO;
-            if !waits || !self.any_rings(ears, over.as_mut()).await {
+            if !tasks.is_empty() || wait == Duration::ZERO {
+                return Ok(tasks);
+            }
+            // What became ready after the look and before the desk was open has rung.
+            let desk = self.desks.open(&self.alarm, asked, asked.max_tasks);
+            let rings = match select(pin!(desk.served()), pin!(self.any_rings(ears, over.as_mut()))).await {
+                Either::Left(_) => true,
+                Either::Right((rings, _)) => rings,
+            };
+            let tasks = desk.close().await;
+            if !tasks.is_empty() || !rings {
                 return Ok(tasks);
             }
         }
@@ -199,15 +205,26 @@ impl<D: Database, P: Platform> App<D, P> {
                 Claimant::Own => None,
             };
             if !looked.candidates.is_empty() {
+                // A claim that takes all there is takes what becomes ready meanwhile, too: otherwise a worker
+                // that is always a little late would never be waited on.
+                let room = asked.max_tasks.saturating_sub(looked.candidates.len());
+                let desk =
+                    (asked.note.is_some() && room > 0).then(|| self.desks.open(&self.alarm, asked, room));
                 let (taken, _reserved) =
                     self.queues.reserve(asked.tenant, looked.candidates, asked.max_tasks);
-                if taken.is_empty() {
+                let is_late = taken.is_empty();
+                let mut tasks = match is_late {
+                    true => Vec::new(),
+                    false => self.grant(asked, taken, looked.runs, presence.take()).await?,
+                };
+                if let Some(desk) = desk {
+                    tasks.extend(desk.close().await);
+                }
+                if tasks.is_empty() && is_late {
                     // Other claims are taking all of these: there may be more behind them, and no bell rings
                     // for what they leave.
                     freed.await;
-                    continue;
                 }
-                let tasks = self.grant(asked, taken, looked.runs, presence.take()).await?;
                 if tasks.is_empty() {
                     continue;
                 }
@@ -232,13 +249,16 @@ impl<D: Database, P: Platform> App<D, P> {
         for candidate in taken {
             by_run.entry(candidate.run.clone()).or_default().push(candidate);
         }
-        let mut undelivered = Undelivered { orphans: &self.orphans, alarm: &self.alarm, leases: Vec::new() };
+        let mut undelivered = Undelivered { desks: &self.desks, alarm: &self.alarm, leases: Vec::new() };
         let mut grants = Vec::new();
         for (run, candidates) in by_run {
             let leases: Vec<LeaseId> =
                 candidates.iter().map(|_| LeaseId::trusted(self.uuid(self.now()).into())).collect();
             undelivered.leases.extend(leases.iter().cloned());
-            let along = Claiming { claim_id: asked.claim_id, presence: presence.take() };
+            let claims =
+                asked.claim_id.map(|claim| leases.iter().map(|lease| (lease.clone(), claim.clone())));
+            let along =
+                Claiming { claims: claims.into_iter().flatten().collect(), presence: presence.take() };
             let read = read.remove(&run);
             grants.push(self.grant_in_run(asked, run, candidates, leases, read, along));
         }
@@ -273,7 +293,7 @@ impl<D: Database, P: Platform> App<D, P> {
         candidates: Vec<Candidate>,
         leases: Vec<LeaseId>,
         read: Option<HotRun>,
-        along: Claiming<'_>,
+        along: Claiming,
     ) -> Result<(Decided, BTreeSet<Key>), Fault> {
         let workflow = match &read {
             Some(read) => read.workflow.clone(),
@@ -294,7 +314,7 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// What the worker is told of the leases that a decision granted.
-    async fn claimed(
+    pub(super) async fn claimed(
         &self,
         decided: &Decided,
         with_checkpoints: &BTreeSet<Key>,

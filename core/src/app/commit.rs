@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::{Command, Decided, Need, Run, Seen, Slice, TaskPhase, Undecided, What, decide, prefetch};
-use crate::ids::{RunId, TenantId};
+use crate::ids::{LeaseId, RequestKey, RunId, TenantId};
 use crate::planted::{self, Bug};
 use crate::platform::Platform;
 use crate::store::claims::Lane;
@@ -18,6 +18,7 @@ use crate::workflow::model::{Kind, Workflow};
 
 use super::App;
 use super::bells::Topic;
+use super::desks::Seat;
 use super::fault::Fault;
 use super::hot::{Doubt, HotRun, Kept, Slot};
 
@@ -88,7 +89,7 @@ impl<D: Database, P: Platform> App<D, P> {
         mut read: Option<HotRun>,
     ) -> Result<Decided, Fault> {
         // Commits of which nobody knows whether they were made.
-        let mut lost: Vec<(Decided, DatabaseError)> = Vec::new();
+        let mut lost: Vec<Lost<'_>> = Vec::new();
         for tried in 0..self.tries_max() {
             self.pause_before(tried).await;
             let slot = self.hot.slot(tenant, id);
@@ -115,9 +116,10 @@ impl<D: Database, P: Platform> App<D, P> {
                 if place.is_none() || !lost.is_empty() {
                     let hot = self.load_run(tenant, id).await?;
                     fresh = Fresh::Yes;
-                    if let Some(decided) = self.landed(&hot.run, &mut lost).await? {
+                    if let Some(Lost { decided, seats, .. }) = self.landed(&hot.run, &mut lost).await? {
                         *place = Some(hot);
                         drop(place);
+                        self.serve(seats, &decided).await;
                         self.announce(&decided);
                         return Ok(decided);
                     }
@@ -146,12 +148,14 @@ impl<D: Database, P: Platform> App<D, P> {
                     *place = None;
                     continue;
                 }
-                let mut decided = taken?;
-                let before = Guard::of(&hot.run);
+                let (mut decided, mut seats) = self.hand_over(Some(&mut *hot), taken?).await?;
                 let mut batch = Batch::default();
                 if !decided.events.is_empty() {
                     self.stamp(&mut decided.after.run);
-                    batch = self.project(&mut decided, Some(before), &along.extras());
+                    let claims = claims_of(&seats);
+                    let extras = along.extras();
+                    let claims = if claims.is_empty() { extras.claims } else { &claims };
+                    batch = self.project(&mut decided, Some(&hot.run), &Extras { claims, ..extras });
                 }
                 let own = batch.writes.len();
                 along.add(&decided, &mut batch);
@@ -161,9 +165,10 @@ impl<D: Database, P: Platform> App<D, P> {
                 hot.absorb(&decided);
                 // Put in line while the lock is held: the order of commits is the order of decisions.
                 let flight = hot.take_off();
-                (self.database.write(vec![batch]), flight, decided, own)
+                seats.iter_mut().for_each(Seat::take_off);
+                (self.database.write(vec![batch]), flight, decided, seats, own)
             };
-            let (commit, flight, decided, own) = pending;
+            let (commit, flight, decided, seats, own) = pending;
             if planted::is(Bug::AnswersEarly) {
                 return Ok(decided);
             }
@@ -171,7 +176,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let outcome = match commit.await {
                 Ok(outcome) => outcome,
                 Err(error) if error.is_indeterminate() => {
-                    lost.push((decided, error));
+                    lost.push(Lost { decided, seats, error });
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -182,11 +187,13 @@ impl<D: Database, P: Platform> App<D, P> {
                     flight.land();
                     // A run that has ended is forgotten only if nobody holds its place.
                     drop(slot);
+                    self.serve(seats, &decided).await;
                     self.announce(&decided);
                     return Ok(decided);
                 }
                 Some(Outcome::Refused(index)) => {
                     flight.refuse();
+                    seats.into_iter().for_each(Seat::give_up);
                     if *index >= own {
                         return Err(Fault::Repeated);
                     }
@@ -194,7 +201,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 None => return Err(no_outcome()),
             }
         }
-        Err(lost.pop().map_or(Fault::Contended, |(_, error)| error.into()))
+        Err(lost.pop().map_or(Fault::Contended, |lost| lost.error.into()))
     }
 
     fn tries_max(&self) -> u32 {
@@ -210,13 +217,9 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// The commit among those lost that is in the database after all. `run` was read after they were lost.
-    async fn landed(
-        &self,
-        run: &Run,
-        lost: &mut Vec<(Decided, DatabaseError)>,
-    ) -> Result<Option<Decided>, Fault> {
+    async fn landed<'a>(&self, run: &Run, lost: &mut Vec<Lost<'a>>) -> Result<Option<Lost<'a>>, Fault> {
         for index in 0..lost.len() {
-            let (decided, _) = &lost[index];
+            let decided = &lost[index].decided;
             let own = Guard::of(&decided.after.run);
             let made = match Guard::of(run) {
                 _ if planted::is(Bug::LostMeansFailed) => false,
@@ -229,7 +232,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 _ => false,
             };
             if made && !decided.events.is_empty() {
-                return Ok(Some(lost.swap_remove(index).0));
+                return Ok(Some(lost.swap_remove(index)));
             }
         }
         Ok(None)
@@ -238,18 +241,24 @@ impl<D: Database, P: Platform> App<D, P> {
     /// Commits a run that is new.
     pub(super) async fn create(
         &self,
-        mut decided: Decided,
+        decided: Decided,
         along: &impl Along,
         basis: Basis,
     ) -> Result<Created, Fault> {
+        let (mut decided, mut seats) = self.hand_over(None, decided).await?;
         self.stamp(&mut decided.after.run);
         let mut batch = Batch::default();
-        workflows::keep_document(&mut batch, &decided.after.run.tenant, &decided.after.workflow);
+        if basis == Basis::Any {
+            // That of a saved workflow is there.
+            workflows::keep_document(&mut batch, &decided.after.run.tenant, &decided.after.workflow);
+        }
         let kept = batch.writes.len();
-        batch.writes.extend(self.project(&mut decided, None, &Extras { basis, ..Extras::default() }).writes);
+        let extras = Extras { basis, claims: &claims_of(&seats), digest: None };
+        batch.writes.extend(self.project(&mut decided, None, &extras).writes);
         let own = batch.writes.len();
         along.add(&decided, &mut batch);
         let mut lost = None;
+        seats.iter_mut().for_each(Seat::take_off);
         for _ in 0..CREATE_TRIES_MAX {
             let (commit, flight) = {
                 let slot = self.hot.slot(&decided.after.run.tenant, &decided.after.run.id);
@@ -288,9 +297,11 @@ impl<D: Database, P: Platform> App<D, P> {
                 None => {}
             }
             if !made {
+                seats.into_iter().for_each(Seat::give_up);
                 let is_there = basis == Basis::Any || self.is_there(&decided.after.run).await?;
                 return Ok(if is_there { Created::Exists } else { Created::Outdated });
             }
+            self.serve(seats, &decided).await;
             self.announce(&decided);
             return Ok(Created::New(Box::new(decided)));
         }
@@ -326,7 +337,7 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// Decides, loading whatever the decision turns out to need.
-    async fn decide(&self, hot: &mut HotRun, command: &Command) -> Result<Decided, Fault> {
+    pub(super) async fn decide(&self, hot: &mut HotRun, command: &Command) -> Result<Decided, Fault> {
         let mut slice = Slice::new(hot.run.clone(), hot.workflow.clone());
         let mut needs = prefetch(&hot.workflow, command);
         loop {
@@ -340,7 +351,12 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// Puts needs into the slice: from the hot run what it has, the rest by one batch of reads.
-    async fn load(&self, hot: &mut HotRun, slice: &mut Slice, needs: Vec<Need>) -> Result<(), Fault> {
+    pub(super) async fn load(
+        &self,
+        hot: &mut HotRun,
+        slice: &mut Slice,
+        needs: Vec<Need>,
+    ) -> Result<(), Fault> {
         let mut reads = Vec::new();
         let mut asked = Vec::new();
         for need in needs {
@@ -399,7 +415,7 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// The writes of a decision, after giving what becomes ready its place in its queue.
-    fn project(&self, decided: &mut Decided, before: Option<Guard>, extras: &Extras<'_>) -> Batch {
+    fn project(&self, decided: &mut Decided, before: Option<&Run>, extras: &Extras<'_>) -> Batch {
         let (mut orders, mut lanes) = (FairOrders::new(), Batch::default());
         let workflow = decided.after.workflow.clone();
         let run = &mut decided.after.run;
@@ -431,7 +447,7 @@ impl<D: Database, P: Platform> App<D, P> {
                         let labels = task.labels.iter().map(|label| label.as_str().to_owned()).collect();
                         let lane = Lane { labels, lane: lane.into() };
                         self.queues.learn(&run.tenant, &Arc::from(queue), lane);
-                        if !planted::is(Bug::BellForgotten) {
+                        if is_ready(decided, &event.what) && !planted::is(Bug::BellForgotten) {
                             self.bells.ring(&Topic::Queue(run.tenant.clone(), queue.into()));
                         }
                         if tasks::is_own(queue) {
@@ -458,7 +474,7 @@ impl<D: Database, P: Platform> App<D, P> {
             self.alarm.at(earliest);
         }
         if run.is_terminal() {
-            self.bells.ring(&Topic::Run(run.tenant.clone(), run.id.clone()));
+            self.bells.ring_end(run);
             self.hot.forget(&run.tenant, &run.id);
         }
     }
@@ -467,6 +483,13 @@ impl<D: Database, P: Platform> App<D, P> {
     pub(super) fn slot(&self, tenant: &TenantId, id: &RunId) -> Slot {
         self.hot.slot(tenant, id)
     }
+}
+
+/// A decision of which nobody knows whether it was committed.
+struct Lost<'a> {
+    decided: Decided,
+    seats: Vec<Seat<'a>>,
+    error: DatabaseError,
 }
 
 /// What became of a run that was to be new.
@@ -487,6 +510,17 @@ fn commits_nothing(taken: &Result<Decided, Fault>) -> bool {
         Err(Fault::Refused(_) | Fault::Condition(_)) => true,
         Err(Fault::NoRun | Fault::Contended | Fault::Repeated | Fault::Store(_)) => false,
     }
+}
+
+/// Whether the instance that became ready still is: none of those who wait was handed its lease.
+fn is_ready(decided: &Decided, what: &What) -> bool {
+    let key = what.task().map(|task| task.key(&decided.after.workflow));
+    let instance = key.and_then(|key| decided.after.get(key));
+    instance.is_some_and(|instance| matches!(instance.phase, TaskPhase::Ready { .. }))
+}
+
+fn claims_of(seats: &[Seat<'_>]) -> Vec<(LeaseId, RequestKey)> {
+    seats.iter().filter_map(|seat| Some((seat.lease().clone(), seat.claim_id()?.clone()))).collect()
 }
 
 fn no_outcome() -> Fault {
@@ -512,10 +546,10 @@ fn put(hot: &mut HotRun, slice: &mut Slice, need: Need, rows: Vec<Row>) -> Resul
         Need::Instance(key) => {
             let stored = rows.into_iter().next().map(tasks::read_instance).transpose()?;
             let stored = stored.map(|(_, instance)| instance);
-            slice.load(key, stored);
-            if let Some(instance) = slice.get(key) {
+            if let Some(instance) = &stored {
                 hot.keep(key, instance.clone());
             }
+            slice.load(key, stored);
         }
         Need::Running | Need::Unsuccessful => {
             for row in rows {

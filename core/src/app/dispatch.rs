@@ -68,6 +68,7 @@ impl<D: Database, P: Platform> App<D, P> {
         match call.operation.id {
             OperationId::Health => self.health(),
             OperationId::Ready => self.ready().await,
+            OperationId::Metrics => self.metrics(),
             OperationId::Info => self.info(),
             OperationId::Openapi => self.openapi(),
             OperationId::WorkflowSchema => self.workflow_schema(),

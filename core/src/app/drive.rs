@@ -22,7 +22,7 @@ use super::commit::Nothing;
 use super::executor::{Busy, Executor};
 use super::fault::Fault;
 use super::leases::Ending;
-use super::{App, Budget, lock};
+use super::{App, Budget};
 
 /// How many due timers one round takes.
 const DUE_MAX: u32 = 512;
@@ -40,19 +40,21 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut running = FuturesUnordered::new();
         let mut busy = Busy::default();
         loop {
-            self.alarm.take();
-            let round = self.beside(&mut running, &mut busy, self.round()).await;
-            let failed = round.is_err();
-            let mut next = match round {
-                Ok(next) => next,
-                Err(error) => {
+            let mut failed = false;
+            let mut next;
+            if self.alarm.begin(self.now()) {
+                let round = self.beside(&mut running, &mut busy, self.round()).await;
+                let found = round.unwrap_or_else(|error| {
                     self.platform.log("error", format_args!("the drive stops for a moment: {error}"));
                     // Whatever it is needed for waits for the database, too.
                     self.alarm.take();
+                    failed = true;
                     Some(self.now().plus(RETRY_AFTER))
-                }
-            };
-            self.alarm.set(next);
+                });
+                next = self.alarm.found(found);
+            } else {
+                next = self.alarm.next();
+            }
             let over = ends.is_some_and(|ends| self.is_past(ends));
             if !over && !self.is_closing() {
                 let claims = Executor::ALL.map(|executor| self.claim_own(executor, busy));
@@ -66,10 +68,9 @@ impl<D: Database, P: Platform> App<D, P> {
                         Err(error) => {
                             let kind = executor.word();
                             self.platform.log("error", format_args!("no {kind} task was claimed: {error}"));
-                            let again = self.now().plus(RETRY_AFTER);
-                            next = Some(next.map_or(again, |next| next.min(again)));
                             self.alarm.take();
-                            self.alarm.set(next);
+                            let again = self.now().plus(RETRY_AFTER);
+                            next = self.alarm.found([next, Some(again)].into_iter().flatten().min());
                         }
                     }
                 }
@@ -214,11 +215,11 @@ impl<D: Database, P: Platform> App<D, P> {
     /// Gives back what was granted to claimants that went away. What the database did not take is left for
     /// the next round.
     async fn release_orphans(&self) -> Result<(), Fault> {
-        if lock(&self.orphans).is_empty() {
+        if !self.desks.any_orphans() {
             return Ok(());
         }
         self.settle().await?;
-        let orphans = std::mem::take(&mut *lock(&self.orphans));
+        let orphans = self.desks.take_orphans();
         let mut kept = Vec::new();
         for lease in orphans {
             // One that was never granted, or has ended, has nothing to give back.
@@ -231,7 +232,7 @@ impl<D: Database, P: Platform> App<D, P> {
         if kept.is_empty() {
             return Ok(());
         }
-        lock(&self.orphans).append(&mut kept);
+        self.desks.orphan(&self.alarm, kept);
         let message = "a lease of a claimant that went away could not be given back".to_owned();
         Err(DatabaseError::Unavailable { message, indeterminate: false }.into())
     }

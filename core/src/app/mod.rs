@@ -11,18 +11,21 @@ pub(crate) mod checkpoints;
 pub(crate) mod claim;
 mod clock;
 mod commit;
+mod desks;
 mod dispatch;
 pub(crate) mod documents;
 mod drive;
 pub(crate) mod events;
 mod executor;
 mod fault;
+mod hand_over;
 mod held;
 mod hot;
 pub(crate) mod leases;
 pub(crate) mod lists;
 pub(crate) mod logs;
 mod look;
+pub(crate) mod metrics;
 pub(crate) mod modules;
 mod polls;
 mod queues;
@@ -49,7 +52,7 @@ use crate::http::exchange::{Exchange, Opened};
 use crate::http::operations::OPERATIONS;
 use crate::http::problem::Problem;
 use crate::http::reply;
-use crate::ids::{LeaseId, TenantId, Version};
+use crate::ids::{TenantId, Version};
 use crate::platform::Platform;
 use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
 use crate::store::migrations::{self, Migrated};
@@ -60,8 +63,10 @@ use crate::workflow::model::Workflow;
 use alarm::Alarm;
 use bells::Bells;
 use clock::Clock;
+use desks::Desks;
 use held::Held;
 use hot::HotRuns;
+use metrics::Requests;
 use polls::Polls;
 use queues::Queues;
 
@@ -156,11 +161,11 @@ pub struct App<D, P> {
     queues: Queues,
     bells: Bells,
     alarm: Alarm,
-    /// Leases that nobody will report on: their claimant went away before it got them.
-    orphans: Mutex<Vec<LeaseId>>,
+    desks: Desks,
     /// Idempotency scopes whose first request is under way.
     under_way: Mutex<HashSet<String>>,
     held: Held,
+    requests: Requests,
     closing: std::sync::atomic::AtomicBool,
 }
 
@@ -194,9 +199,10 @@ impl<D: Database, P: Platform> App<D, P> {
             queues: Queues::default(),
             bells: Bells::default(),
             alarm: Alarm::default(),
-            orphans: Mutex::default(),
+            desks: Desks::default(),
             under_way: Mutex::default(),
             held: Held::default(),
+            requests: Requests::default(),
             closing: false.into(),
         };
         app.learn_time().await?;
@@ -210,10 +216,15 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut random = [0; 16];
         self.platform.random(&mut random);
         match self.exchange.open(request, random).await {
-            Opened::Done(response) => response,
+            Opened::Done(response) => {
+                self.requests.refused(response.status().as_u16());
+                response
+            }
             Opened::Call(call) => {
                 let answer = self.answer(&call).await;
-                reply::close(&call, answer, &self.platform)
+                let response = reply::close(&call, answer, &self.platform);
+                self.requests.answered(call.operation.id, response.status().as_u16());
+                response
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::http::answer::{Answer, AnswerBody, Replayed};
 use crate::http::call::Call;
 use crate::http::etag::Condition;
 use crate::http::problem::Problem;
-use crate::ids::TenantId;
+use crate::ids::{TenantId, hex};
 use crate::planted::{self, Bug};
 use crate::store::database::Batch;
 use crate::store::idempotency;
@@ -138,8 +138,4 @@ pub(super) fn digest(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
     }
     hex(&hash.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use event_listener::EventListener;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,7 +22,7 @@ use crate::time::{Duration, Timestamp};
 use crate::value::{Object, Payload, Pointer, Value};
 use crate::workflow::model::{TaskIx, Workflow};
 
-use super::bells::Topic;
+use super::bells::{Listening, Topic};
 use super::commit::{Along, Created};
 use super::fault::{Fault, stored};
 use super::request::{Ask, Keep};
@@ -177,20 +178,30 @@ impl<D: Database, P: Platform> App<D, P> {
     pub(super) async fn start_run(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
         let query: StartQuery = call.query()?;
         let wait = bounded(query.wait, "/query/wait")?;
-        let prepared = self.prepare(call.body()?, Newest::Remembered).await?;
-        let (id, created) = match self.create_prepared(prepared, keep).await? {
-            Some(run) => (run.id.clone(), run),
+        let mut prepared = self.prepare(call.body()?, Newest::Remembered).await?;
+        // Listens before there is a run, so that no end is missed and nothing has to be read.
+        let listens = |id: &RunId| {
+            let topic = Topic::Run(self.tenant.clone(), id.clone());
+            let listening = (wait > Duration::ZERO).then(|| self.bells.listen(vec![topic]));
+            listening.map(|listening| (listening.ears(), listening))
+        };
+        let mut listening = listens(&prepared.id);
+        let created = match self.create_prepared(prepared, keep).await? {
+            Some(run) => run,
             None => {
-                let prepared = self.prepare(call.body()?, Newest::Read).await?;
-                let run = self.create_prepared(prepared, keep).await?.ok_or_else(Problem::internal)?;
-                (run.id.clone(), run)
+                prepared = self.prepare(call.body()?, Newest::Read).await?;
+                listening = listens(&prepared.id);
+                self.create_prepared(prepared, keep).await?.ok_or_else(Problem::internal)?
             }
         };
-        if wait > Duration::ZERO && !created.is_terminal() {
-            let run = self.wait_for_end(&self.tenant, &id, wait).await?;
-            return Ok(run_answer(201, &run).at(location(&id)));
-        }
-        Ok(run_answer(201, &created).at(location(&id)))
+        let at = location(&created.id);
+        let run = match listening {
+            Some((ears, listening)) if !created.is_terminal() => {
+                self.hear_end(created, ears, &listening, wait).await?
+            }
+            _ => created,
+        };
+        Ok(run_answer(201, &run).at(at))
     }
 
     /// The new run; none if its version turned out not to be the newest.
@@ -342,16 +353,35 @@ impl<D: Database, P: Platform> App<D, P> {
 
     /// The run once it has ended, or as it is when the wait is over.
     async fn wait_for_end(&self, tenant: &TenantId, id: &RunId, wait: Duration) -> Result<Run, Problem> {
+        let listening = self.bells.listen(vec![Topic::Run(tenant.clone(), id.clone())]);
+        let ears = listening.ears();
         let run = self.run(id).await?;
         if run.is_terminal() || wait == Duration::ZERO {
             return Ok(run);
         }
-        let listening = self.bells.listen(vec![Topic::Run(tenant.clone(), id.clone())]);
+        self.hear_end(run, ears, &listening, wait).await
+    }
+
+    /// The same of a run that had not ended when somebody began to listen.
+    async fn hear_end(
+        &self,
+        mut run: Run,
+        mut ears: Vec<EventListener>,
+        listening: &Listening<'_>,
+        wait: Duration,
+    ) -> Result<Run, Problem> {
         let mut over = std::pin::pin!(self.wait_over(wait));
         loop {
-            let ears = listening.ears();
-            let run = self.run(id).await?;
-            if run.is_terminal() || !self.any_rings(ears, over.as_mut()).await {
+            if !self.any_rings(ears, over.as_mut()).await {
+                return self.run(&run.id).await;
+            }
+            ears = listening.ears();
+            // An end that was told late may be older than what was read.
+            match listening.ended().filter(|ended| ended.revision > run.revision) {
+                Some(ended) => return Ok(Run::clone(&ended)),
+                None => run = self.run(&run.id).await?,
+            }
+            if run.is_terminal() {
                 return Ok(run);
             }
         }

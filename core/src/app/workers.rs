@@ -124,6 +124,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let gone = row.draining || self.is_past(row.last_seen_at.plus(OFFLINE_AFTER));
         self.write(workers::drain(&self.tenant, &id)).await?;
         // A claim of this worker that waits ends with nothing.
+        self.desks.dismiss(&self.tenant, &id);
         self.bells.ring_all();
         if gone {
             self.write(workers::forget(&self.tenant, &id)).await?;

@@ -54,6 +54,8 @@ pub struct Slice {
     signal_ids: BTreeMap<RequestKey, Seen>,
     loaded: BTreeSet<Need>,
     touched: BTreeSet<Key>,
+    /// Those of the instances that are known to be stored.
+    stored: BTreeSet<Key>,
 }
 
 /// Whether a signal id was received before.
@@ -76,6 +78,7 @@ impl Slice {
             signal_ids: BTreeMap::new(),
             loaded: BTreeSet::new(),
             touched: BTreeSet::new(),
+            stored: BTreeSet::new(),
         }
     }
 
@@ -86,6 +89,9 @@ impl Slice {
 
     /// Puts in an instance as stored; `None` where it has no row.
     pub fn load(&mut self, key: Key, stored: Option<Instance>) {
+        if stored.is_some() {
+            self.stored.insert(key);
+        }
         let instance = stored.unwrap_or_else(|| Instance::absent(self.task(key), &self.run));
         self.instances.insert(key, instance);
     }
@@ -110,6 +116,16 @@ impl Slice {
         self.instances.get(&key)
     }
 
+    /// Whether this has been loaded.
+    pub fn holds(&self, need: &Need) -> bool {
+        match need {
+            Need::Instance(key) => self.instances.contains_key(key),
+            Need::Running | Need::Unsuccessful => self.loaded.contains(need),
+            Need::Signals(name) => self.signals.contains_key(name),
+            Need::SignalId(id) => self.signal_ids.contains_key(id),
+        }
+    }
+
     /// Everything loaded, by key.
     pub fn instances(&self) -> impl Iterator<Item = (Key, &Instance)> {
         self.instances.iter().map(|(key, instance)| (*key, instance))
@@ -118,6 +134,11 @@ impl Slice {
     /// The instances that events have changed since the slice was made.
     pub fn touched(&self) -> impl Iterator<Item = (Key, &Instance)> {
         self.touched.iter().map(|key| (*key, &self.instances[key]))
+    }
+
+    /// Whether an instance was loaded as it was stored. One that was not may be stored all the same.
+    pub fn is_stored(&self, key: Key) -> bool {
+        self.stored.contains(&key)
     }
 
     /// The instance, or what is missing.

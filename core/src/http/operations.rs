@@ -7,6 +7,7 @@ use crate::app::events::EventsQuery;
 use crate::app::leases::{Complete, Fail, Outcomes, Reports};
 use crate::app::lists::RunsQuery;
 use crate::app::logs::{AppendLogs, Appended, LogsQuery};
+use crate::app::metrics::PROMETHEUS;
 use crate::app::modules::ModuleShape;
 use crate::app::runs::{CancelQuery, Rerun, ResultQuery, StartQuery, StartRun};
 use crate::app::shapes::{
@@ -32,6 +33,7 @@ use Method::{Delete, Get, Post, Put};
 pub enum OperationId {
     Health,
     Ready,
+    Metrics,
     Info,
     Openapi,
     WorkflowSchema,
@@ -146,6 +148,20 @@ pub static OPERATIONS: &[Operation] = &[
             (
                 "Whether the server can do its work",
                 "Asks the database; 503 while it does not answer, or while the server shuts down.",
+            ),
+        )
+    },
+    Operation {
+        success: &[(200, Output::Text(&[PROMETHEUS]))],
+        ..row(
+            OperationId::Metrics,
+            "metrics",
+            (Get, "/metrics"),
+            ("system", "metrics:read"),
+            (
+                "Counts in Prometheus' text format",
+                "Version 0.0.4. What the host's database does not count is not listed; asks nothing of the \
+                 database.",
             ),
         )
     },

@@ -60,7 +60,7 @@ impl<'a> Terms<'a> {
         let theirs = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_request_id(id));
         let request_id = match theirs {
             Some(id) => id.to_owned(),
-            None => random.iter().map(|byte| format!("{byte:02x}")).collect(),
+            None => crate::ids::hex(&random),
         };
         Self { base_path, request_id, accept: Accept::of(&headers), method: method.clone(), headers }
     }

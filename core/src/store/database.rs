@@ -82,6 +82,23 @@ pub enum DatabaseError {
     Broken(String),
 }
 
+/// What a database has done since it was opened, as far as its driver counts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Transactions that were committed.
+    pub commits: Option<u64>,
+    /// Batches that those transactions kept.
+    pub batches: Option<u64>,
+    /// Statements of writes.
+    pub statements: Option<u64>,
+    /// Calls of [`Database::read`].
+    pub reads: Option<u64>,
+    /// Statements of those calls.
+    pub queries: Option<u64>,
+    /// Requests to a database server.
+    pub round_trips: Option<u64>,
+}
+
 /// An SQLite database, wherever it lies.
 ///
 /// Dropping a returned future never tears a batch: it is committed whole or not at all, but then nobody
@@ -100,6 +117,11 @@ pub trait Database {
     /// decide on top of a write that it has not yet seen committed. After an error nothing is known of any
     /// batch of the call, and the caller reads again.
     fn write(&self, batches: Vec<Batch>) -> impl Future<Output = Result<Vec<Outcome>, DatabaseError>>;
+
+    /// What was done so far, for metrics. A driver that counts nothing leaves it as it is.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
 }
 
 impl DatabaseError {

@@ -37,6 +37,7 @@ pub(crate) fn project(batch: &mut Batch, slice: &Slice, event: &Event, extras: &
         claim_id, granted_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     const END: &str = "UPDATE leases SET ended = ?3, digest = ?4 WHERE tenant = ?1 AND lease_id = ?2";
     if let What::TaskStarted { task, attempt, lease } = &event.what {
+        let claim = extras.claims.iter().find(|(granted, _)| *granted == lease.id);
         let params = vec![
             slice.run.tenant.text().into(),
             lease.id.text().into(),
@@ -45,7 +46,7 @@ pub(crate) fn project(batch: &mut Batch, slice: &Slice, event: &Event, extras: &
             Cell::Integer(task.index.map_or(-1, i64::from)),
             Cell::from(*attempt),
             lease.worker.text().into(),
-            extras.claim_id.map(RequestKey::text).into(),
+            claim.map(|(_, claim)| claim.text()).into(),
             lease.granted_at.into(),
         ];
         batch.expect(1, Statement::new(INSERT, params));

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_initial.sql"),
     include_str!("../../../migrations/0002_checkpoints.sql"),
     include_str!("../../../migrations/0003_modules.sql"),
+    include_str!("../../../migrations/0004_fewer_indexes.sql"),
 ];
 
 /// The newest version that this program knows.

@@ -2,38 +2,38 @@
 
 use crate::engine::run::End;
 use crate::engine::{Decided, Run, Slice, What};
-use crate::ids::RequestKey;
+use crate::ids::{LeaseId, RequestKey};
 use crate::planted::{self, Bug};
 
 use super::database::{Batch, Cell, Statement};
-use super::runs::{Basis, Guard};
+use super::runs::Basis;
 use super::tasks::{FairOrders, Stopped};
 use super::{history, leases, runs, signals, tasks};
 
 /// What a commit writes besides what its events say.
 #[derive(Default)]
 pub(crate) struct Extras<'a> {
-    /// The claim that its grants answer.
-    pub(crate) claim_id: Option<&'a RequestKey>,
+    /// The claims that grants answer, where those have an id.
+    pub(crate) claims: &'a [(LeaseId, RequestKey)],
     /// The digest of the report that ends a lease.
     pub(crate) digest: Option<&'a str>,
     /// What the version of a new run must be.
     pub(crate) basis: Basis,
 }
 
-/// The writes of a decision taken on the commit `before`; `None` for a new run.
+/// The writes of a decision taken on a run as it was `before`; `None` for a new run.
 ///
 /// The slice after the events must carry the next revision and a commit number of its own.
 pub(crate) fn project(
     decided: &Decided,
-    before: Option<Guard>,
+    before: Option<&Run>,
     extras: &Extras<'_>,
     orders: &FairOrders,
 ) -> Batch {
     let slice = &decided.after;
     let mut batch = Batch::default();
     match before {
-        Some(guard) => runs::update(&mut batch, &slice.run, guard),
+        Some(before) => runs::update(&mut batch, &slice.run, before),
         None => runs::insert(&mut batch, &slice.run, extras.basis),
     }
     for event in &decided.events {
@@ -42,7 +42,7 @@ pub(crate) fn project(
     for event in &decided.events {
         stop_or_park(&mut batch, slice, &event.what);
     }
-    tasks::upsert_touched(&mut batch, slice, orders);
+    tasks::upsert_touched(&mut batch, slice, &decided.events, orders);
     for event in &decided.events {
         leases::project(&mut batch, slice, event, extras);
         signals::project(&mut batch, slice, event);

@@ -3,6 +3,9 @@
 //! One request examines at most [`EXAMINED_MAX`] rows: an inner query walks one index in the order of the
 //! sort, from the cursor on, and stops there; an outer one filters what it met. A page of a filter that
 //! seldom matches may so be short and still have a next cursor, which lies where the walk stopped.
+//!
+//! The walk takes times and ids only, which the index has by itself: a run's own row is read where the page
+//! needs it, and where the walk stops is found without any.
 
 use crate::engine::RunStatus;
 use crate::engine::run::Category;
@@ -86,22 +89,19 @@ pub(crate) fn page(
 ) -> [Statement; 2] {
     let mut sql = Sql::new(tenant);
     let walk = sql.walk(filter, by, direction, after);
-    let conditions = sql.conditions(filter);
+    let conditions = sql.conditions(filter, by);
     let (limit, offset) = (sql.param(limit.into()), sql.param(offset.into()));
     // In the words of the walk, so that SQLite sees that the rows come in this order already.
-    let order = match tag_walked(filter, by) {
-        Some(_) => tag_order(direction, "r.walked_at", "r.walked_id"),
-        None => order(by, direction, "r."),
-    };
+    let order = order(direction, "w.walked_at", "w.walked_id");
     let page = format!(
-        "SELECT {} FROM ({walk} LIMIT {EXAMINED_MAX}) r WHERE {conditions} ORDER BY {order} LIMIT {limit} OFFSET {offset}",
+        "SELECT {} FROM ({walk} LIMIT {EXAMINED_MAX}) w CROSS JOIN runs r ON r.tenant = ?1 AND r.id = w.walked_id \
+         WHERE {conditions} ORDER BY {order} LIMIT {limit} OFFSET {offset}",
         runs::COLUMNS
     );
     let page = Statement::new(page, sql.params);
     let mut sql = Sql::new(tenant);
     let walk = sql.walk(filter, by, direction, after);
-    let column = column(by);
-    let last = format!("SELECT {column}, id FROM ({walk} LIMIT 1 OFFSET {})", EXAMINED_MAX - 1);
+    let last = format!("SELECT walked_at, walked_id FROM ({walk} LIMIT 1 OFFSET {})", EXAMINED_MAX - 1);
     [page, Statement::new(last, sql.params)]
 }
 
@@ -109,10 +109,11 @@ pub(crate) fn page(
 pub(crate) fn count(tenant: &TenantId, filter: &Filter) -> Statement {
     let mut sql = Sql::new(tenant);
     let walk = sql.walk(filter, SortBy::Created, Direction::NewestFirst, None);
-    let conditions = sql.conditions(filter);
+    let conditions = sql.conditions(filter, SortBy::Created);
     let text = format!(
-        "SELECT (SELECT count(*) FROM (SELECT 1 FROM ({walk} LIMIT {COUNT_EXAMINED_MAX}) r WHERE {conditions} \
-         LIMIT {COUNTED_MAX} + 1)), (SELECT count(*) FROM ({walk} LIMIT {COUNT_EXAMINED_MAX}))"
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM ({walk} LIMIT {COUNT_EXAMINED_MAX}) w CROSS JOIN runs r ON \
+         r.tenant = ?1 AND r.id = w.walked_id WHERE {conditions} LIMIT {COUNTED_MAX} + 1)), \
+         (SELECT count(*) FROM ({walk} LIMIT {COUNT_EXAMINED_MAX}))"
     );
     Statement::new(text, sql.params)
 }
@@ -138,11 +139,10 @@ fn column(by: SortBy) -> &'static str {
     }
 }
 
-fn order(by: SortBy, direction: Direction, prefix: &str) -> String {
-    let column = column(by);
+fn order(direction: Direction, time: &str, id: &str) -> String {
     match direction {
-        Direction::OldestFirst => format!("{prefix}{column}, {prefix}id"),
-        Direction::NewestFirst => format!("{prefix}{column} DESC, {prefix}id DESC"),
+        Direction::OldestFirst => format!("{time}, {id}"),
+        Direction::NewestFirst => format!("{time} DESC, {id} DESC"),
     }
 }
 
@@ -151,13 +151,6 @@ fn tag_walked(filter: &Filter, by: SortBy) -> Option<&Tag> {
     match by {
         SortBy::Created => filter.tags.first(),
         SortBy::Updated => None,
-    }
-}
-
-fn tag_order(direction: Direction, time: &str, id: &str) -> String {
-    match direction {
-        Direction::OldestFirst => format!("{time}, {id}"),
-        Direction::NewestFirst => format!("{time} DESC, {id} DESC"),
     }
 }
 
@@ -178,11 +171,11 @@ impl Sql {
 
     /// Walks one index: the one of the narrowest equality where it is in the order of the sort.
     fn walk(&mut self, filter: &Filter, by: SortBy, direction: Direction, after: Option<&Place>) -> String {
-        let (column, order) = (column(by), order(by, direction, ""));
+        let (column, order) = (column(by), order(direction, column(by), "id"));
         if let Some(tag) = tag_walked(filter, by) {
-            return self.walk_tag(tag, direction, after);
+            return self.walk_tag(tag, filter.created, direction, after);
         }
-        let mut text = "SELECT * FROM runs WHERE tenant = ?1".to_owned();
+        let mut text = format!("SELECT {column} AS walked_at, id AS walked_id FROM runs WHERE tenant = ?1");
         if by == SortBy::Created
             && let Some((name, cell)) = driver(filter)
         {
@@ -198,13 +191,14 @@ impl Sql {
     }
 
     /// Tags have a table of their own, in the order of creation.
-    fn walk_tag(&mut self, tag: &Tag, direction: Direction, after: Option<&Place>) -> String {
+    fn walk_tag(&mut self, tag: &Tag, created: Range, direction: Direction, after: Option<&Place>) -> String {
         let tag = self.param(tag.text().into());
+        let created = self.range("t.created_at", created);
         let after = self.after("t.created_at", "t.run_id", direction, after);
-        let order = tag_order(direction, "t.created_at", "t.run_id");
+        let order = order(direction, "t.created_at", "t.run_id");
         format!(
-            "SELECT r.*, t.created_at AS walked_at, t.run_id AS walked_id FROM run_tags t CROSS JOIN runs r ON r.tenant = t.tenant AND r.id = t.run_id WHERE \
-             t.tenant = ?1 AND t.tag = {tag}{after} ORDER BY {order}"
+            "SELECT t.created_at AS walked_at, t.run_id AS walked_id FROM run_tags t WHERE t.tenant = ?1 AND \
+             t.tag = {tag}{created}{after} ORDER BY {order}"
         )
     }
 
@@ -229,8 +223,14 @@ impl Sql {
         text
     }
 
-    fn conditions(&mut self, filter: &Filter) -> String {
+    /// What a run of the walk `w` with the row `r` must fulfil; by the walk alone where that suffices, so that
+    /// no row is read in vain.
+    fn conditions(&mut self, filter: &Filter, by: SortBy) -> String {
         let mut text = String::from("1");
+        let created_at = match by {
+            SortBy::Created => "w.walked_at",
+            SortBy::Updated => "r.created_at",
+        };
         if !filter.statuses.is_empty() {
             let words: Vec<String> =
                 filter.statuses.iter().map(|status| self.param(runs::status_cell(*status))).collect();
@@ -241,7 +241,8 @@ impl Sql {
         }
         if let Some(prefix) = &filter.id_prefix {
             let length = prefix.len();
-            text += &format!(" AND substr(r.id, 1, {length}) = {}", self.param(prefix.as_str().into()));
+            text +=
+                &format!(" AND substr(w.walked_id, 1, {length}) = {}", self.param(prefix.as_str().into()));
         }
         if let Some(category) = filter.category {
             text += &format!(" AND r.failure_category = {}", self.param(category.word().into()));
@@ -259,7 +260,7 @@ impl Sql {
             let tag = self.param(tag.text().into());
             text += &format!(
                 " AND EXISTS (SELECT 1 FROM run_tags t WHERE t.tenant = ?1 AND t.tag = {tag} AND \
-                 t.created_at = r.created_at AND t.run_id = r.id)"
+                 t.created_at = {created_at} AND t.run_id = w.walked_id)"
             );
         }
         for attribute in &filter.attributes {
@@ -288,7 +289,7 @@ impl Sql {
             .collect();
         format!(
             " AND EXISTS (SELECT 1 FROM run_attributes a WHERE a.tenant = ?1 AND a.name = {name} AND \
-             a.run_id = r.id AND ({}))",
+             a.run_id = w.walked_id AND ({}))",
             readings.join(" OR ")
         )
     }

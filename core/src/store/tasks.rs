@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::{Instance, Key, Lease, Run, RunPhase, Skip, Slice, TaskPhase, Wait};
+use crate::engine::{Event, Instance, Key, Lease, Run, RunPhase, Skip, Slice, TaskPhase, Wait, What};
 use crate::ids::{LeaseId, RunId, TenantId, WorkerId};
 use crate::planted::{self, Bug};
 use crate::time::{Duration, Timestamp};
@@ -226,12 +226,101 @@ fn read_phase(
 pub(crate) type FairOrders = BTreeMap<Key, i64>;
 
 /// Writes every instance that the slice's events have touched, as it is now.
-pub(crate) fn upsert_touched(batch: &mut Batch, slice: &Slice, orders: &FairOrders) {
+pub(crate) fn upsert_touched(batch: &mut Batch, slice: &Slice, events: &[Event], orders: &FairOrders) {
+    let workflow = &slice.workflow;
+    let payloads = events.iter().filter_map(|event| match &event.what {
+        What::TaskReady { task, input: Some(_) } | What::TaskWaiting { task, input: Some(_), .. } => {
+            Some((task.key(workflow), Payloads::INPUT))
+        }
+        What::TaskCompleted { task, .. } => Some((task.key(workflow), Payloads::OUTPUT)),
+        _ => None,
+    });
+    let mut changed: BTreeMap<Key, Payloads> = BTreeMap::new();
+    for (key, payload) in payloads {
+        changed.entry(key).or_default().add(payload);
+    }
     for (key, instance) in slice.touched() {
-        upsert(batch, slice, key, instance, orders.get(&key).copied());
+        let order = orders.get(&key).copied();
+        if slice.is_stored(key) {
+            update(batch, slice, key, instance, order, changed.remove(&key).unwrap_or_default());
+        } else {
+            upsert(batch, slice, key, instance, order);
+        }
     }
 }
 
+/// Which payloads of an instance have changed: the others are not written again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Payloads {
+    input: bool,
+    output: bool,
+}
+
+impl Payloads {
+    const INPUT: Self = Self { input: true, output: false };
+    const OUTPUT: Self = Self { input: false, output: true };
+
+    fn add(&mut self, other: Self) {
+        *self = Self { input: self.input || other.input, output: self.output || other.output };
+    }
+}
+
+macro_rules! update {
+    ($payloads:literal) => {
+        concat!(
+            "UPDATE tasks SET status = ?5, parked = ?6, fair_order = coalesce(?7, fair_order), unmet = ?8, \
+             attempt = ?9, attempts_before = ?10, failure = ?11, detail = ?12, lease_id = ?13, \
+             worker_id = ?14, lease_ttl = ?15, granted_at = ?16, lease_expires_at = ?17, since = ?18, \
+             ready_at = ?19, started_at = ?20, finished_at = ?21, wake_at = ?22",
+            $payloads,
+            " WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND idx = ?4"
+        )
+    };
+}
+
+/// Writes an instance that has a row.
+fn update(
+    batch: &mut Batch,
+    slice: &Slice,
+    key: Key,
+    instance: &Instance,
+    order: Option<i64>,
+    payloads: Payloads,
+) {
+    let (run, mut params) = (&slice.run, Vec::with_capacity(24));
+    params.extend([run.tenant.text().into(), run.id.text().into()]);
+    params.extend(key_cells(&slice.workflow, key));
+    params.extend([
+        instance.status().word().into(),
+        Cell::from(parked(run, instance)),
+        order.into(),
+        instance.unmet.into(),
+        instance.attempt.into(),
+        instance.attempts_before.into(),
+        instance.failure.as_ref().map_or(Cell::Null, json_cell),
+        detail(&instance.phase),
+    ]);
+    params.extend(state_cells(slice, key, instance));
+    let (input, output) = (instance.input.as_ref(), instance.output.as_ref());
+    let sql = match payloads {
+        Payloads { input: false, output: false } => update!(""),
+        Payloads { input: true, output: false } => {
+            params.push(input.into());
+            update!(", input = ?23")
+        }
+        Payloads { input: false, output: true } => {
+            params.push(output.into());
+            update!(", output = ?23")
+        }
+        Payloads { input: true, output: true } => {
+            params.extend([input.into(), output.into()]);
+            update!(", input = ?23, output = ?24")
+        }
+    };
+    batch.expect(1, Statement::new(sql, params));
+}
+
+/// Writes an instance that may have no row yet.
 fn upsert(batch: &mut Batch, slice: &Slice, key: Key, instance: &Instance, order: Option<i64>) {
     const SQL: &str = "INSERT INTO tasks (tenant, run_id, task, idx, kind, queue, lane, status, parked, \
         priority, fair_order, unmet, attempt, attempts_before, input, output, failure, detail, lease_id, \
@@ -244,11 +333,8 @@ fn upsert(batch: &mut Batch, slice: &Slice, key: Key, instance: &Instance, order
         lease_id = ?19, worker_id = ?20, lease_ttl = ?21, granted_at = ?22, lease_expires_at = ?23, \
         since = ?24, ready_at = ?25, started_at = ?26, finished_at = ?27, wake_at = ?28";
     let (run, task) = (&slice.run, slice.task(key));
-    let since = match &instance.phase {
-        TaskPhase::Ready { since } => Some(*since),
-        _ => None,
-    };
-    let mut params: Vec<Cell> = vec![run.tenant.text().into(), run.id.text().into()];
+    let mut params: Vec<Cell> = Vec::with_capacity(28);
+    params.extend([run.tenant.text().into(), run.id.text().into()]);
     params.extend(key_cells(&slice.workflow, key));
     params.extend([
         Cell::from(task.kind.word()),
@@ -266,8 +352,18 @@ fn upsert(batch: &mut Batch, slice: &Slice, key: Key, instance: &Instance, order
         instance.failure.as_ref().map_or(Cell::Null, json_cell),
         detail(&instance.phase),
     ]);
+    params.extend(state_cells(slice, key, instance));
+    batch.push(Statement::new(SQL, params));
+}
+
+/// The lease and the times of an instance, from `lease_id` to `wake_at`.
+fn state_cells(slice: &Slice, key: Key, instance: &Instance) -> [Cell; 10] {
+    let since = match &instance.phase {
+        TaskPhase::Ready { since } => Some(*since),
+        _ => None,
+    };
     let lease = instance.lease();
-    params.extend([
+    [
         lease.map(|lease| lease.id.text()).into(),
         lease.map(|lease| lease.worker.text()).into(),
         lease.map(|lease| lease.ttl).into(),
@@ -277,9 +373,8 @@ fn upsert(batch: &mut Batch, slice: &Slice, key: Key, instance: &Instance, order
         instance.ready_at.into(),
         instance.started_at.into(),
         instance.finished_at.into(),
-        instance.wake_at(run, task).into(),
-    ]);
-    batch.push(Statement::new(SQL, params));
+        instance.wake_at(&slice.run, slice.task(key)).into(),
+    ]
 }
 
 /// The queue that an instance of this task is ready in. The host's own executors ask under a name that no

@@ -197,6 +197,6 @@ fn link(drafts: Vec<Draft>, output: &[Mention], faults: &mut Faults) -> Option<V
 
 fn version(canonical: &str) -> Version {
     let digest = Sha256::digest(canonical);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = crate::ids::hex(&digest);
     hex.parse().expect("a SHA-256 in hexadecimal is a version")
 }

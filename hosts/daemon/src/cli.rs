@@ -1,6 +1,7 @@
 //! The command line as types. Every text a user reads in `--help` is a doc comment here.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -33,6 +34,13 @@ Exit codes:
   1  the address, the database or the log failed
   2  wrong usage or configuration, or a faulty document in --workflows";
 
+const BENCH_HELP: &str = "\
+Without --server, each workload gets a server of its own: this program again, as a process whose use of \
+processors, memory and disk is metered. Its database is in a temporary directory, which should lie on the disk \
+that is to be measured. With --server only latencies, rates and counts are known.
+
+docs/benchmarks.md says what each workload does and how to read the figures.";
+
 /// Durable workflows: one binary that serves them, works on them and follows them.
 #[derive(Debug, Parser)]
 #[command(name = "selvedge", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -64,6 +72,9 @@ pub(crate) enum Command {
     Retry(RetryArgs),
     /// Send a signal to a run
     Signal(SignalArgs),
+    /// Measure a server under load
+    #[command(after_help = BENCH_HELP)]
+    Bench(BenchArgs),
     /// Print a shell's completion script
     Completions(CompletionsArgs),
 }
@@ -338,6 +349,105 @@ pub(crate) struct SignalArgs {
     pub(crate) server: ServerArgs,
 }
 
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchArgs {
+    /// What to measure [default: one-task ten-tasks fan-out signals reads]
+    #[arg(value_enum, value_name = "WORKLOAD")]
+    pub(crate) workloads: Vec<BenchWorkload>,
+    /// Load a server that runs already, at this address; it gets workflows and runs that stay there
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) server: Option<String>,
+    /// How many connections ask at once; several numbers are measured one after the other
+    #[arg(long, value_name = "COUNT", default_value = "64", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) connections: Vec<u16>,
+    /// How many operations are measured, instead of a time
+    #[arg(long, value_name = "COUNT", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) runs: Option<u64>,
+    /// How long is measured [default: 5s; of fan-out ten runs]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) duration: Option<Duration>,
+    /// Operations each second, whatever became of the ones before [default: each connection's next one when its last one ended]
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// How many workers do the tasks
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) workers: u16,
+    /// How many tasks a worker takes at once
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) tasks_per_claim: u16,
+    /// How many runs are stored beforehand, in claim-full, sleepers, flat-stored and flat-pages
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub(crate) stored: u64,
+    /// Where databases are made [default: the system's directory for temporary files]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "server")]
+    pub(crate) directory: Option<PathBuf>,
+    /// How the report looks
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: BenchFormat,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.01..=1e6).contains(&rate) => Ok(rate),
+        _ => Err(format!("expected 0.01 to 1000000, found {text}")),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchWorkload {
+    /// Start, one task, result
+    OneTask,
+    /// The same with ten tasks, one after the other
+    TenTasks,
+    /// One run of 1,000 parallel tasks at a time
+    FanOut,
+    /// Start, signal, result
+    Signals,
+    /// Reads of runs and pages while runs of one task are written
+    Reads,
+    /// Claims with many stored runs and many ready tasks
+    ClaimFull,
+    /// Many sleeping runs, of which some fall due at one instant
+    Sleepers,
+    /// A task of a run of 10,000 beside one of a run of ten
+    FlatTasks,
+    /// Runs of one task with many stored runs beside none
+    FlatStored,
+    /// A page under each filter beside one without
+    FlatPages,
+}
+
+impl BenchWorkload {
+    /// What is measured unless something is named: all that takes seconds.
+    pub(crate) const USUAL: [BenchWorkload; 5] = [
+        BenchWorkload::OneTask,
+        BenchWorkload::TenTasks,
+        BenchWorkload::FanOut,
+        BenchWorkload::Signals,
+        BenchWorkload::Reads,
+    ];
+
+    /// Whether it fills a database, or compares two servers.
+    pub(crate) fn needs_own_server(self) -> bool {
+        !Self::USUAL.contains(&self)
+    }
+}
+
+impl fmt::Display for BenchWorkload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value().expect("no workload is hidden");
+        f.write_str(value.get_name())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchFormat {
+    /// Tables
+    Text,
+    /// For programs
+    Json,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
@@ -381,6 +491,17 @@ mod tests {
             ("selvedge signal r1 go {\"a\":1}", true),
             ("selvedge signal r1", false),
             ("selvedge completions bash", true),
+            ("selvedge bench", true),
+            (
+                "selvedge bench one-task sleepers --connections 1,64 --runs 100 --workers 2 --format json",
+                true,
+            ),
+            ("selvedge bench --server http://h --rate 100 --duration 3s", true),
+            ("selvedge bench three-tasks", false),
+            ("selvedge bench --runs 10 --duration 3s", false),
+            ("selvedge bench --rate 0", false),
+            ("selvedge bench --connections 0", false),
+            ("selvedge bench --server http://h --directory /tmp", false),
         ] {
             assert_eq!(Cli::try_parse_from(line.split(' ')).is_ok(), good, "{line}");
         }

@@ -21,18 +21,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::stop::{Phase, Stop};
-use body::{Download, Flight};
+use body::{Download, Flight, Traffic};
 
 pub use body::Upload;
 
 /// How long a client may take over the head of a request, and over the silence before it (HTTP/1.1).
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may have no request at all.
+/// How long a connection may have no request at all, at least; at most twice as long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a silent HTTP/2 client is asked whether it is there, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -101,9 +101,9 @@ async fn connection<H: Handler>(stream: TcpStream, handler: Arc<H>, stop: Stop) 
         tracing::debug!("a connection ended before it began: {fault}");
         return;
     }
-    let (in_flight, requests) = watch::channel(0_usize);
-    let in_flight = Arc::new(in_flight);
-    let service = service_fn(move |request| answer(handler.clone(), Flight::new(&in_flight), request));
+    let traffic = Arc::new(Traffic::default());
+    let counted = traffic.clone();
+    let service = service_fn(move |request| answer(handler.clone(), Flight::new(&counted), request));
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut closing = false;
@@ -116,7 +116,7 @@ async fn connection<H: Handler>(stream: TcpStream, handler: Arc<H>, stop: Stop) 
                 return;
             }
             () = stop.reached(Phase::Stopping), if !closing => {}
-            () = idle(requests.clone()) => if closing { return },
+            () = idle(&traffic) => if closing { return },
         }
         closing = true;
         connection.as_mut().graceful_shutdown();
@@ -148,15 +148,14 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Comes back once there has been no request for a while.
-async fn idle(mut requests: watch::Receiver<usize>) {
+/// Comes back once there has been no request for a while: a look at the counts now and then costs less than a
+/// timer for each request.
+async fn idle(traffic: &Traffic) {
     loop {
-        if requests.wait_for(|count| *count == 0).await.is_err() {
+        let before = traffic.begun();
+        sleep(IDLE_TIMEOUT).await;
+        if traffic.is_quiet() && traffic.begun() == before {
             return;
-        }
-        tokio::select! {
-            () = sleep(IDLE_TIMEOUT) => return,
-            _ = requests.changed() => {}
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::config::{Access, Config};
 use crate::inprocess::Server;
 use crate::listener::{self, Handler, Upload};
 use crate::stop::{Phase, Stop};
-use selvedge_tokio::{Options, TokioPlatform};
+use selvedge_tokio::TokioPlatform;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -119,10 +119,10 @@ fn host(config: &Config) -> TokioPlatform {
     if config.wasm_concurrency == 0 {
         return TokioPlatform::default();
     }
-    TokioPlatform::with_modules(Options {
+    TokioPlatform::with_modules(selvedge_tokio::Options {
         concurrency: config.wasm_concurrency,
         memory_bytes_max: config.wasm_memory << 20,
-        ..Options::default()
+        ..selvedge_tokio::Options::default()
     })
 }
 

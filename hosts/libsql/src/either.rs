@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use futures_util::future::Either;
-use selvedge::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
+use selvedge::store::database::{Batch, Counts, Database, DatabaseError, Outcome, Row, Statement};
 
 use crate::remote::AddressError;
 use crate::{Address, Local, Remote, Token, local, remote};
@@ -106,6 +106,13 @@ impl Database for Libsql {
         match self {
             Libsql::Local(local) => Either::Left(local.write(batches)),
             Libsql::Remote(remote) => Either::Right(remote.write(batches)),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        match self {
+            Libsql::Local(local) => local.counts(),
+            Libsql::Remote(remote) => remote.counts(),
         }
     }
 }

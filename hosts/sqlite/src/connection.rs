@@ -1,6 +1,7 @@
 //! One connection of SQLite: how a statement runs on it.
 
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{Cell as Counter, RefCell};
 use std::collections::HashSet;
 
 // The method `next` of a `Batch` is the other binding's own.
@@ -21,6 +22,8 @@ pub struct Connection {
     raw: rusqlite::Connection,
     /// Texts known to hold one statement each.
     single: RefCell<HashSet<String>>,
+    /// For how many more transactions each batch gets a savepoint.
+    careful: Counter<u32>,
 }
 
 impl Connection {
@@ -32,7 +35,7 @@ impl Connection {
         raw.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // libsql has foreign keys on by default, as no other SQLite has.
         raw.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;")?;
-        Ok(Connection { raw, single: RefCell::default() })
+        Ok(Connection { raw, single: RefCell::default(), careful: Counter::new(0) })
     }
 
     /// The binding's own connection, for settings.
@@ -40,18 +43,21 @@ impl Connection {
         &self.raw
     }
 
-    /// Runs one write and returns how many rows it changed, as SQLite counts them: rows inserted, updated
-    /// or deleted by the statement itself, not by triggers. Of a statement that changes the schema the
-    /// number means nothing.
-    pub fn write(&self, statement: &Statement) -> Result<u64, Failure> {
-        let mut prepared = self.prepare(&statement.sql)?;
-        // BEGIN, COMMIT, SAVEPOINT and their kin count as read-only too; they would break the frame that
-        // the writer puts around a batch.
-        if prepared.readonly() {
-            return Err(Failure::Statement(format!("the statement writes nothing: {}", statement.sql)));
-        }
-        let rows = prepared.execute(params_from_iter(statement.params.iter().map(Parameter)))?;
-        Ok(rows as u64)
+    /// Whether this transaction is to begin with savepoints; counts it.
+    pub(crate) fn is_careful(&self) -> bool {
+        let left = self.careful.get();
+        self.careful.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    /// Has the next transactions begin with savepoints.
+    pub(crate) fn be_careful(&self, transactions: u32) {
+        self.careful.set(transactions);
+    }
+
+    /// The statements of one transaction, each looked up once.
+    pub(crate) fn statements(&self) -> Statements<'_> {
+        Statements { connection: self, held: Vec::new() }
     }
 
     /// Runs the reads in one consistent view. It leaves no transaction open, unless even ROLLBACK fails.
@@ -130,6 +136,46 @@ impl Connection {
             }
         }
     }
+}
+
+/// Prepared statements that are kept at hand for a while: the cache of a connection is asked by the text, which
+/// takes as long as many a statement.
+pub(crate) struct Statements<'c> {
+    connection: &'c Connection,
+    /// By the place and length of a text that lives as long as the program.
+    held: Vec<((*const u8, usize), CachedStatement<'c>)>,
+}
+
+impl Statements<'_> {
+    /// Runs one write and returns how many rows it changed, as SQLite counts them: rows inserted, updated
+    /// or deleted by the statement itself, not by triggers. Of a statement that changes the schema the
+    /// number means nothing.
+    pub(crate) fn write(&mut self, statement: &Statement) -> Result<u64, Failure> {
+        let parameters = params_from_iter(statement.params.iter().map(Parameter));
+        let Cow::Borrowed(sql) = statement.sql else {
+            return Ok(writing(self.connection, &statement.sql)?.execute(parameters)? as u64);
+        };
+        let place = (sql.as_ptr(), sql.len());
+        let at = match self.held.iter().position(|(held, _)| *held == place) {
+            Some(at) => at,
+            None => {
+                self.held.push((place, writing(self.connection, sql)?));
+                self.held.len() - 1
+            }
+        };
+        Ok(self.held[at].1.execute(parameters)? as u64)
+    }
+}
+
+/// A statement that writes.
+fn writing<'c>(connection: &'c Connection, sql: &str) -> Result<CachedStatement<'c>, Failure> {
+    let prepared = connection.prepare(sql)?;
+    // BEGIN, COMMIT, SAVEPOINT and their kin count as read-only too; they would break the frame that
+    // the writer puts around a batch.
+    if prepared.readonly() {
+        return Err(Failure::Statement(format!("the statement writes nothing: {sql}")));
+    }
+    Ok(prepared)
 }
 
 /// A cell on its way into SQLite.

@@ -10,19 +10,26 @@
 //!
 //! SQLite may end a transaction by itself on errors of the third kind, so after each failure its autocommit
 //! flag is asked.
+//!
+//! A savepoint copies every page that is changed under it, so several batches are first run without: nearly
+//! always all of them are kept. When one is not, all is rolled back and done again with a savepoint for each
+//! batch, and so are the next few transactions, since lost races come in swarms.
 
 use selvedge::store::database::{Batch, DatabaseError, Expect, Outcome};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Statements};
 use crate::failure::Failure;
 
 /// What one call of `write` is told.
 pub type Answer = Result<Vec<Outcome>, DatabaseError>;
 
+/// After a batch that was not kept, so many transactions of several batches use savepoints from the start.
+const CAREFUL_TRANSACTIONS: u32 = 16;
+
 /// How a batch is kept apart from the others in its transaction.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Frame {
-    /// It is alone: the transaction itself is the frame.
+    /// Not at all: the transaction is rolled back if one batch is not kept.
     Transaction,
     /// By a savepoint.
     Savepoint,
@@ -44,19 +51,48 @@ pub fn transact(
     calls: &[&[Batch]],
     ran: &impl Fn(),
 ) -> Result<(Vec<Answer>, usize), DatabaseError> {
-    let frame = match calls {
-        [batches] if batches.len() <= 1 => Frame::Transaction,
-        _ => Frame::Savepoint,
-    };
-    connection.control("BEGIN IMMEDIATE").map_err(Failure::into_error)?;
-    let answers = calls.iter().map(|batches| call(connection, batches, frame, ran));
-    let answers = answers.collect::<Result<Vec<_>, Failure>>().map_err(Failure::into_error)?;
-    let kept = answers.iter().flatten().flatten().filter(|outcome| **outcome == Outcome::Committed).count();
-    match frame {
-        Frame::Transaction if kept == 0 => connection.control("ROLLBACK").map_err(Failure::into_error)?,
-        Frame::Transaction | Frame::Savepoint => connection.control("COMMIT").map_err(commit_error)?,
+    let is_alone = matches!(calls, [batches] if batches.len() <= 1);
+    if is_alone || !connection.is_careful() {
+        let (answers, kept) = run(connection, calls, Frame::Transaction, ran)?;
+        if answers.iter().all(|answer| is_kept(answer)) {
+            connection.control("COMMIT").map_err(commit_error)?;
+            return Ok((answers, kept));
+        }
+        connection.control("ROLLBACK").map_err(Failure::into_error)?;
+        if is_alone {
+            return Ok((answers, kept));
+        }
+        connection.be_careful(CAREFUL_TRANSACTIONS);
     }
+    let (answers, kept) = run(connection, calls, Frame::Savepoint, ran)?;
+    connection.control("COMMIT").map_err(commit_error)?;
     Ok((answers, kept))
+}
+
+/// Begins a transaction and runs the calls in it; without savepoints only as far as every batch is kept.
+fn run(
+    connection: &Connection,
+    calls: &[&[Batch]],
+    frame: Frame,
+    ran: &impl Fn(),
+) -> Result<(Vec<Answer>, usize), DatabaseError> {
+    connection.control("BEGIN IMMEDIATE").map_err(Failure::into_error)?;
+    let mut statements = connection.statements();
+    let mut answers = Vec::with_capacity(calls.len());
+    for batches in calls {
+        let answer = call(connection, &mut statements, batches, frame, ran);
+        answers.push(answer.map_err(Failure::into_error)?);
+        if frame == Frame::Transaction && !answers.last().is_some_and(is_kept) {
+            break;
+        }
+    }
+    let kept = answers.iter().flatten().flatten().filter(|outcome| **outcome == Outcome::Committed).count();
+    Ok((answers, kept))
+}
+
+/// Whether every batch of a call was kept.
+fn is_kept(answer: &Answer) -> bool {
+    matches!(answer, Ok(outcomes) if outcomes.iter().all(|outcome| *outcome == Outcome::Committed))
 }
 
 /// Runs the batches of one call inside the open transaction. An error means that the transaction is lost.
@@ -64,13 +100,14 @@ pub fn transact(
 /// After a wrong statement the rest of the call is left out, since its caller learns nothing of it.
 fn call(
     connection: &Connection,
+    statements: &mut Statements<'_>,
     batches: &[Batch],
     frame: Frame,
     ran: &impl Fn(),
 ) -> Result<Answer, Failure> {
     let mut outcomes = Vec::with_capacity(batches.len());
     for batch in batches {
-        match framed(connection, batch, frame, ran)? {
+        match framed(connection, statements, batch, frame, ran)? {
             Applied::Kept => outcomes.push(Outcome::Committed),
             Applied::Refused(index) => outcomes.push(Outcome::Refused(index)),
             Applied::Broken(message) => return Ok(Err(DatabaseError::Broken(message))),
@@ -80,13 +117,19 @@ fn call(
 }
 
 /// Runs a batch so that nothing of it stays unless all of it does.
-fn framed(connection: &Connection, batch: &Batch, frame: Frame, ran: &impl Fn()) -> Result<Applied, Failure> {
+fn framed(
+    connection: &Connection,
+    statements: &mut Statements<'_>,
+    batch: &Batch,
+    frame: Frame,
+    ran: &impl Fn(),
+) -> Result<Applied, Failure> {
     match frame {
-        // The caller rolls the transaction back when its one batch was not kept.
-        Frame::Transaction => apply(connection, batch, ran),
+        // The caller rolls the transaction back when a batch was not kept.
+        Frame::Transaction => apply(connection, statements, batch, ran),
         Frame::Savepoint => {
             connection.control("SAVEPOINT batch")?;
-            let applied = apply(connection, batch, ran)?;
+            let applied = apply(connection, statements, batch, ran)?;
             if !matches!(applied, Applied::Kept) {
                 connection.control("ROLLBACK TO batch")?;
             }
@@ -96,10 +139,15 @@ fn framed(connection: &Connection, batch: &Batch, frame: Frame, ran: &impl Fn())
     }
 }
 
-fn apply(connection: &Connection, batch: &Batch, ran: &impl Fn()) -> Result<Applied, Failure> {
+fn apply(
+    connection: &Connection,
+    statements: &mut Statements<'_>,
+    batch: &Batch,
+    ran: &impl Fn(),
+) -> Result<Applied, Failure> {
     for (index, (statement, expect)) in batch.writes.iter().enumerate() {
         ran();
-        match connection.write(statement) {
+        match statements.write(statement) {
             Ok(rows) if met(*expect, rows) => {}
             Ok(_) => return Ok(Applied::Refused(index)),
             Err(failure) if !connection.in_transaction() => return Err(lost(failure)),

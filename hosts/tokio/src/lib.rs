@@ -6,6 +6,7 @@ mod driver;
 
 pub use driver::drive;
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::io::Write;
@@ -82,9 +83,34 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Fills `bytes` from the system's random source.
+/// Random bytes of the system that a thread has at hand: one call of it serves many requests.
+struct Pool {
+    bytes: [u8; POOL_BYTES],
+    used: usize,
+}
+
+const POOL_BYTES: usize = 1024;
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL_BYTES], used: POOL_BYTES }) };
+}
+
+/// Fills `bytes` from the system's random source. No byte is given twice.
 pub fn random(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the system has a random source");
+    let fill = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system has a random source");
+    if bytes.len() > POOL_BYTES {
+        return fill(bytes);
+    }
+    POOL.with_borrow_mut(|pool| {
+        if POOL_BYTES - pool.used < bytes.len() {
+            fill(&mut pool.bytes);
+            pool.used = 0;
+        }
+        let taken = &mut pool.bytes[pool.used..pool.used + bytes.len()];
+        bytes.copy_from_slice(taken);
+        taken.fill(0);
+        pool.used += bytes.len();
+    });
 }
 
 /// The system's clock.

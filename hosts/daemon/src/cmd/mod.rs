@@ -1,5 +1,6 @@
 //! The commands, one file each, and how they end.
 
+mod bench;
 mod cancel;
 mod completions;
 mod graph;
@@ -79,6 +80,7 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Cancel(args) => cancel::run(args).await,
         Command::Retry(args) => retry::run(args).await,
         Command::Signal(args) => signal::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Completions(args) => completions::run(args),
     };
     result.unwrap_or_else(|error| {

@@ -3,31 +3,51 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 /// How long a request's body may stand still.
 const BODY_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The requests of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    in_flight: AtomicUsize,
+    begun: AtomicU64,
+}
+
+impl Traffic {
+    /// How many there were so far.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Whether none is being answered.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) == 0
+    }
+}
+
 /// Counts a request as being answered until the last byte of its answer is handed over.
-pub(super) struct Flight(Arc<watch::Sender<usize>>);
+pub(super) struct Flight(Arc<Traffic>);
 
 impl Flight {
-    pub(super) fn new(in_flight: &Arc<watch::Sender<usize>>) -> Self {
-        in_flight.send_modify(|count| *count += 1);
-        Self(in_flight.clone())
+    pub(super) fn new(traffic: &Arc<Traffic>) -> Self {
+        traffic.in_flight.fetch_add(1, Ordering::AcqRel);
+        traffic.begun.fetch_add(1, Ordering::AcqRel);
+        Self(traffic.clone())
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use futures_channel::oneshot;
-use selvedge::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
+use selvedge::store::database::{Batch, Counts, Database, DatabaseError, Outcome, Row, Statement};
 
 pub use open::{OpenError, Options};
 pub use stats::Stats;
@@ -95,7 +95,7 @@ impl Database for Local {
     async fn read(&self, reads: Vec<Statement>) -> Result<Vec<Vec<Row>>, DatabaseError> {
         match &self.shared.readers {
             Some(readers) => {
-                self.shared.counters.add_read();
+                self.shared.counters.add_read(reads.len());
                 readers.read(&reads)
             }
             None => self.shared.line_up(|reply| Job::Read { reads, reply }).await,
@@ -104,6 +104,18 @@ impl Database for Local {
 
     fn write(&self, batches: Vec<Batch>) -> impl Future<Output = Result<Vec<Outcome>, DatabaseError>> {
         self.shared.line_up(|reply| Job::write(batches, reply))
+    }
+
+    fn counts(&self) -> Counts {
+        let stats = self.stats();
+        Counts {
+            commits: Some(stats.commits),
+            batches: Some(stats.batches),
+            statements: Some(stats.statements),
+            reads: Some(stats.reads),
+            queries: Some(stats.queries),
+            round_trips: None,
+        }
     }
 }
 

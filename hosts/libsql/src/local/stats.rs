@@ -13,6 +13,8 @@ pub struct Stats {
     pub statements: u64,
     /// Calls of `read`.
     pub reads: u64,
+    /// Statements of those calls.
+    pub queries: u64,
 }
 
 /// The counts behind [`Stats`]. Each stands for itself, so no order between them is kept.
@@ -22,6 +24,7 @@ pub(super) struct Counters {
     batches: AtomicU64,
     statements: AtomicU64,
     reads: AtomicU64,
+    queries: AtomicU64,
 }
 
 impl Counters {
@@ -34,8 +37,9 @@ impl Counters {
         self.statements.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn add_read(&self) {
+    pub(super) fn add_read(&self, queries: usize) {
         self.reads.fetch_add(1, Ordering::Relaxed);
+        self.queries.fetch_add(queries as u64, Ordering::Relaxed);
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -44,6 +48,7 @@ impl Counters {
             batches: self.batches.load(Ordering::Relaxed),
             statements: self.statements.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
+            queries: self.queries.load(Ordering::Relaxed),
         }
     }
 }

@@ -141,7 +141,7 @@ impl Writer {
     }
 
     fn read(&mut self, reads: &[Statement]) -> Result<Vec<Vec<Row>>, DatabaseError> {
-        self.counters.add_read();
+        self.counters.add_read(reads.len());
         self.connection().and_then(|connection| connection.view(reads)).map_err(Failure::into_error)
     }
 

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_channel::oneshot;
-use selvedge::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
+use selvedge::store::database::{Batch, Counts, Database, DatabaseError, Outcome, Row, Statement};
 use tokio::sync::{Semaphore, mpsc};
 
 pub use address::{Address, AddressError, Token, TokenError};
@@ -157,6 +157,7 @@ impl Database for Remote {
 
         let _seat = self.reads.seats.acquire().await.expect("it is never closed");
         add(&self.wire.counters.reads, 1);
+        add(&self.wire.counters.queries, reads.len());
         add(&self.wire.counters.statements, reads.len());
         let address = self.wire.address();
         let answer = self.wire.run(&self.reads.streams, &program, Again::Once).await;
@@ -194,6 +195,19 @@ impl Database for Remote {
                 let message = "the task that writes has stopped".into();
                 Err(DatabaseError::Unavailable { message, indeterminate: in_line })
             })
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let stats = self.stats();
+        Counts {
+            commits: None,
+            batches: Some(stats.batches),
+            // A read's statements are counted before it is sent, with those of writes.
+            statements: Some(stats.statements.saturating_sub(stats.queries)),
+            reads: Some(stats.reads),
+            queries: Some(stats.queries),
+            round_trips: Some(stats.requests),
         }
     }
 }

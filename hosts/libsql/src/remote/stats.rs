@@ -13,6 +13,8 @@ pub struct Stats {
     pub batches: u64,
     /// Calls of `read` that asked the server.
     pub reads: u64,
+    /// Statements of those calls.
+    pub queries: u64,
     /// Statements of callers, whatever became of them; those of the driver itself are not in it.
     pub statements: u64,
     /// Bytes of request bodies.
@@ -28,6 +30,7 @@ pub(super) struct Counters {
     pub(super) groups: AtomicU64,
     pub(super) batches: AtomicU64,
     pub(super) reads: AtomicU64,
+    pub(super) queries: AtomicU64,
     pub(super) statements: AtomicU64,
     pub(super) bytes_sent: AtomicU64,
     pub(super) bytes_received: AtomicU64,
@@ -41,6 +44,7 @@ impl Counters {
             groups: of(&self.groups),
             batches: of(&self.batches),
             reads: of(&self.reads),
+            queries: of(&self.queries),
             statements: of(&self.statements),
             bytes_sent: of(&self.bytes_sent),
             bytes_received: of(&self.bytes_received),
