@@ -160,7 +160,7 @@ impl World {
             }
             self.step()?;
             if self.step > STEPS_MAX || (!self.mischief && self.clock.passed() > self.calm_since + CALM_MAX) {
-                return Err(("every run ends".to_owned(), format!("{:?}", self.open_runs())));
+                return Err(("every run ends".to_owned(), self.what_is_left()));
             }
         }
         let scene = &self.scene;
@@ -176,9 +176,14 @@ impl World {
             && self.scene.runs.values().all(|run| run.has_ended())
     }
 
-    fn open_runs(&self) -> Vec<(&str, &str)> {
+    fn what_is_left(&self) -> String {
         let runs = self.scene.runs.iter().filter(|(_, run)| !run.has_ended());
-        runs.map(|(id, run)| (id.as_str(), run.word())).collect()
+        let runs: Vec<(&str, &str)> = runs.map(|(id, run)| (id.as_str(), run.word())).collect();
+        let clients = self.plan.clients.len() - self.street.content();
+        let answers = self.tasks.iter().filter(|task| matches!(task.tag, Tag::Answer(..))).count();
+        format!(
+            "{clients} clients still wait, {answers} answers are under way, these runs are open: {runs:?}"
+        )
     }
 
     fn calm_down(&mut self) {

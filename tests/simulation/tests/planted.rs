@@ -12,20 +12,20 @@ const SEEDS: u64 = 2000;
 
 /// A seed that finds each.
 const FOUND_BY: [(Bug, u64); 14] = [
-    (Bug::Unguarded, 0),
+    (Bug::Unguarded, 1),
     (Bug::AnswersEarly, 0),
-    (Bug::LostMeansFailed, 0),
-    (Bug::RefusesAhead, 0),
-    (Bug::RefusesStale, 0),
-    (Bug::ExpiredCounts, 0),
-    (Bug::ExtendedExpires, 0),
-    (Bug::SecondReport, 0),
+    (Bug::LostMeansFailed, 373),
+    (Bug::RefusesAhead, 3),
+    (Bug::RefusesStale, 45),
+    (Bug::ExpiredCounts, 12),
+    (Bug::ExtendedExpires, 2),
+    (Bug::SecondReport, 1),
     (Bug::DependentForgotten, 0),
-    (Bug::TimerForgotten, 0),
+    (Bug::TimerForgotten, 6),
     (Bug::BellForgotten, 0),
-    (Bug::AttemptsForgotten, 0),
-    (Bug::DriveAlone, 0),
-    (Bug::KeptLater, 0),
+    (Bug::AttemptsForgotten, 1),
+    (Bug::DriveAlone, 11),
+    (Bug::KeptLater, 1),
 ];
 
 #[test]

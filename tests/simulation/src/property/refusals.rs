@@ -1,7 +1,7 @@
 //! A refusal is true: at some moment between the question and the answer, what was committed was such that
 //! the thing could not be done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::leases::reported;
 use super::{Property, Sight};
@@ -19,6 +19,8 @@ pub(super) struct Refusals {
     windows: BTreeMap<u64, Window>,
     /// How many requests to retry a run may have done so: those that were not refused.
     retries: BTreeMap<String, u32>,
+    /// Idempotency keys that were used: who uses one again gets the first answer, however long ago it was true.
+    keys: BTreeSet<String>,
 }
 
 /// What was so while a question was under way.
@@ -87,6 +89,9 @@ impl Refusals {
     }
 
     fn asked(&mut self, call: &Call, scene: &Scene) {
+        if call.key.as_ref().is_some_and(|key| !self.keys.insert(key.clone())) {
+            return;
+        }
         if let Ask::Steer { run, act: Act::Retry } = &call.ask {
             *self.retries.entry(run.clone()).or_default() += 1;
         }
