@@ -189,7 +189,15 @@ fn looks_through_a_table(line: &str) -> bool {
     let name = scanned.split(' ').next().unwrap_or_default();
     !matches!(
         name,
-        "CONSTANT" | "event" | "r" | "t" | "(subquery-1)" | "(subquery-2)" | "(subquery-3)" | "(subquery-4)"
+        "CONSTANT"
+            | "event"
+            | "r"
+            | "t"
+            | "w"
+            | "(subquery-1)"
+            | "(subquery-2)"
+            | "(subquery-3)"
+            | "(subquery-4)"
     )
 }
 
