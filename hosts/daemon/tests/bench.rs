@@ -58,7 +58,7 @@ async fn a_server_of_its_own_is_metered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_is_compared_under_every_filter() {
-    let report = report(&["flat-pages", "--stored", "3000"]).await;
+    let report = report(&["flat-pages", "--stored", "3000", "--runs", "2"]).await;
     let measurements = report["measurements"].as_array().expect("measurements");
     let items = |workload: &str| {
         let measurement = measurements.iter().find(|measurement| measurement["workload"] == workload);
