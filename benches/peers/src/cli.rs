@@ -27,7 +27,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Compares, and writes a table, a plot and all measurements.
-    Compare(Compare),
+    Compare(Box<Compare>),
     /// The service that Restate calls.
     #[command(hide = true)]
     RestateService,
@@ -122,11 +122,8 @@ struct Compare {
     /// The directory of PostgreSQL's programs
     #[arg(long, value_name = "DIR", default_value = postgres::PROGRAMS)]
     postgres: PathBuf,
-    /// Partitions of Restate's log, instead of its default
-    #[arg(long, value_name = "COUNT")]
-    restate_partitions: Option<u32>,
     /// Connections of DBOS's pool
-    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
     dbos_pool: u32,
     /// Claims that Selvedge's worker has under way
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
@@ -149,7 +146,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Fault> {
     match command {
-        Command::Compare(arguments) => slim()?.block_on(compare(arguments)),
+        Command::Compare(arguments) => slim()?.block_on(compare(*arguments)),
         Command::RestateService => wide()?.block_on(restate_service::serve()),
         Command::SelvedgeWorker { server, claimers, reporters } => {
             slim()?.block_on(selvedge_worker::work(&server, claimers, reporters))
@@ -186,11 +183,7 @@ fn slim() -> Result<Runtime, Fault> {
 async fn compare(arguments: Compare) -> Result<(), Fault> {
     let own = std::env::current_exe()?;
     let setup = Setup {
-        restate: restate::Options {
-            server: arguments.restate,
-            own: own.clone(),
-            partitions: arguments.restate_partitions,
-        },
+        restate: restate::Options { server: arguments.restate, own: own.clone() },
         selvedge: selvedge::Options {
             daemon: arguments.selvedge,
             own: own.clone(),

@@ -92,10 +92,9 @@ impl Plan {
                     let order =
                         Order { steps: workload.steps, connections: *connections, limit: self.limit, first };
                     let task = Task { contender, workload: workload.id, round, order, warm_up: self.warm_up };
-                    results.discarded += undisturbed(&mut results.samples, async || {
-                        measure(&mut running, &task).await
-                    })
-                    .await?;
+                    results.discarded +=
+                        undisturbed(&mut results.samples, async || measure(&mut running, &task).await)
+                            .await?;
                 }
             }
             running.stop().await

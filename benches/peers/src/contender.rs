@@ -19,13 +19,18 @@ use crate::restate::{self, Restate};
 use crate::selvedge::{self, Selvedge};
 use crate::workflow_graph::{self, WorkflowGraph};
 
+/// Fewer partitions of its log cost Restate less on two processors; its default is 24.
+const PARTITIONS_TUNED: u32 = 1;
+
 /// Who is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Contender {
     /// Selvedge's daemon with an external worker.
     Selvedge,
-    /// Restate's server with a service.
+    /// Restate's server with a service, with its defaults.
     Restate,
+    /// The same, set for a small machine.
+    RestateTuned,
     /// workflow-graph-server with a worker; in memory.
     WorkflowGraph,
     /// Selvedge in the program, with a closure as worker.
@@ -71,9 +76,18 @@ enum Servers {
     Restate(Restate),
     WorkflowGraph(WorkflowGraph),
     /// A server that always answers the same path.
-    Path { process: Process, worker: Option<Process>, url: String, path: String },
+    Path {
+        process: Process,
+        worker: Option<Process>,
+        url: String,
+        path: String,
+    },
     /// An engine that runs its loops by itself.
-    Engine { process: Process, talk: Talk, postgres: Option<Postgres> },
+    Engine {
+        process: Process,
+        talk: Talk,
+        postgres: Option<Postgres>,
+    },
 }
 
 impl Contender {
@@ -82,6 +96,7 @@ impl Contender {
         match self {
             Contender::Selvedge => "Selvedge",
             Contender::Restate => "Restate",
+            Contender::RestateTuned => "Restate, one partition",
             Contender::WorkflowGraph => "workflow-graph-server",
             Contender::Embed => "Selvedge, embedded",
             Contender::Dbos => "DBOS on PostgreSQL",
@@ -101,8 +116,9 @@ impl Contender {
                 let metered = vec![("server", up.daemon.id()), ("worker", up.worker.id())];
                 Ok(Running { servers: Servers::Selvedge(up), metered, settings: Vec::new() })
             }
-            Contender::Restate => {
-                let up = Restate::start(&setup.restate, directory).await?;
+            Contender::Restate | Contender::RestateTuned => {
+                let partitions = (self == Contender::RestateTuned).then_some(PARTITIONS_TUNED);
+                let up = Restate::start(&setup.restate, partitions, directory).await?;
                 let metered = vec![("server", up.server.id()), ("worker", up.service.id())];
                 Ok(Running { servers: Servers::Restate(up), metered, settings: Vec::new() })
             }

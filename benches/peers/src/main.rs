@@ -10,8 +10,8 @@ mod fault;
 mod cli;
 mod compare;
 mod measure;
-mod ratio;
 mod plot;
+mod ratio;
 mod report;
 mod workload;
 

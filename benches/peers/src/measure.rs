@@ -69,7 +69,8 @@ pub async fn measure(running: &mut Running, task: &Task) -> Result<Sample, Fault
     // Numbers of operations go on, so that no workflow is the same as another.
     let warm_up = Order { limit: task.warm_up, ..task.order };
     let warmed = running.carry_out(&warm_up).await?;
-    let order = Order { first: task.order.first + warmed.operations + task.order.connections as u64, ..task.order };
+    let order =
+        Order { first: task.order.first + warmed.operations + task.order.connections as u64, ..task.order };
 
     let meters: Vec<_> = running.metered.iter().map(|(name, pid)| (*name, Meter::trees([*pid]))).collect();
     let look = || meters.iter().map(|(_, meter)| meter.look()).collect::<Result<Vec<Usage>, _>>();
@@ -85,7 +86,8 @@ pub async fn measure(running: &mut Running, task: &Task) -> Result<Sample, Fault
     let each = |all: f64| all / loops.operations.max(1) as f64;
     let ms = |usage: &Usage| each(usage.cpu().as_secs_f64() * 1e3);
     let parts = meters.iter().zip(&used).zip(&memory);
-    let parts = parts.map(|(((name, _), usage), memory)| Part { name, cpu_ms: ms(usage), memory_bytes: *memory });
+    let parts =
+        parts.map(|(((name, _), usage), memory)| Part { name, cpu_ms: ms(usage), memory_bytes: *memory });
     let ours: f64 = used.iter().chain([&own]).map(|usage| usage.cpu().as_secs_f64()).sum();
     Ok(Sample {
         workload: task.workload,
@@ -127,7 +129,8 @@ fn memory(pids: &[u32]) -> u64 {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() * 1024
+            line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
+                * 1024
         };
         own += field("RssAnon:") + field("RssFile:");
         shared = field("RssShmem:").max(shared);
@@ -149,7 +152,8 @@ impl Processors {
     /// From the line of all processors: user, nice, system, idle, iowait, irq, softirq, steal.
     fn read(text: &str) -> Processors {
         let line = text.lines().next().unwrap_or_default();
-        let times: Vec<f64> = line.split_whitespace().skip(1).take(8).filter_map(|time| time.parse().ok()).collect();
+        let times: Vec<f64> =
+            line.split_whitespace().skip(1).take(8).filter_map(|time| time.parse().ok()).collect();
         let all = times.iter().sum::<f64>();
         let idle = times.iter().skip(3).take(2).sum::<f64>() + times.get(7).copied().unwrap_or_default();
         Processors { busy: all - idle, all }

@@ -12,8 +12,10 @@ const RIGHT: f64 = 70.0;
 const TOP: f64 = 64.0;
 const BAR: f64 = 11.0;
 const GAP: f64 = 12.0;
-/// What is drawn of a ratio, and in which colour.
-const SERIES: [(&str, &str, fn(&Ratio) -> Spread); 3] = [
+/// What is drawn of a ratio: its name, its colour and where it is.
+type Series = (&'static str, &'static str, fn(&Ratio) -> Spread);
+/// All that is drawn.
+const SERIES: [Series; 3] = [
     ("workflows per second", "#2b6cb0", |ratio| ratio.rate),
     ("median latency", "#dd6b20", |ratio| ratio.p50),
     ("CPU per workflow", "#2f855a", |ratio| ratio.cpu),
@@ -67,7 +69,8 @@ fn axis(out: &mut String, scale: &Scale, height: f64) {
 }
 
 fn bars(out: &mut String, scale: &Scale, ratio: &Ratio, top: f64) {
-    let callers = if ratio.connections == 1 { "1 caller".to_owned() } else { format!("{} callers", ratio.connections) };
+    let callers =
+        if ratio.connections == 1 { "1 caller".to_owned() } else { format!("{} callers", ratio.connections) };
     let _ = writeln!(
         out,
         r##"<text x="{x}" y="{}" text-anchor="end" font-weight="bold">{}, {callers}</text><text x="{x}" y="{}" text-anchor="end" fill="#4a5568">{} to {}</text>"##,
@@ -116,9 +119,8 @@ struct Scale {
 impl Scale {
     fn of(ratios: &[&Ratio]) -> Scale {
         let spreads = ratios.iter().flat_map(|ratio| SERIES.iter().map(|(_, _, figure)| figure(ratio)));
-        let (least, most) = spreads.fold((1.0_f64, 2.0_f64), |(least, most), spread| {
-            (least.min(spread.min), most.max(spread.max))
-        });
+        let (least, most) = spreads
+            .fold((1.0_f64, 2.0_f64), |(least, most), spread| (least.min(spread.min), most.max(spread.max)));
         Scale { least: least.max(0.01), most }
     }
 

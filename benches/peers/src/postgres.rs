@@ -47,7 +47,9 @@ impl Postgres {
             command
         };
         let mut initdb = program("initdb");
-        initdb.args(["--auth=trust", "--username=peers", "--encoding=UTF8", "--locale=C", "--pgdata"]).arg(&data);
+        initdb
+            .args(["--auth=trust", "--username=peers", "--encoding=UTF8", "--locale=C", "--pgdata"])
+            .arg(&data);
         let made = initdb.output().await.map_err(|cause| fault!("{}/initdb: {cause}", bin.display()))?;
         if !made.status.success() {
             return Err(fault!("initdb: {}", String::from_utf8_lossy(&made.stderr).trim()));
@@ -78,7 +80,8 @@ async fn account() -> Result<Option<(u32, u32)>, Fault> {
     for (id, flag) in ids.iter_mut().zip(["-u", "-g"]) {
         let output = Command::new("id").args([flag, ACCOUNT]).output().await?;
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        *id = text.parse().map_err(|_| fault!("there is no account {ACCOUNT}, and root runs no PostgreSQL"))?;
+        *id =
+            text.parse().map_err(|_| fault!("there is no account {ACCOUNT}, and root runs no PostgreSQL"))?;
     }
     Ok(Some((ids[0], ids[1])))
 }
@@ -87,7 +90,8 @@ async fn account() -> Result<Option<(u32, u32)>, Fault> {
 async fn settings(psql: &Path, port: u16) -> Option<Vec<(String, String)>> {
     let questions = SETTINGS.map(|name| format!("SHOW {name};")).concat();
     let port = port.to_string();
-    let arguments = ["-h", "127.0.0.1", "-p", &port, "-U", "peers", "-d", "postgres", "-At", "-c", &questions];
+    let arguments =
+        ["-h", "127.0.0.1", "-p", &port, "-U", "peers", "-d", "postgres", "-At", "-c", &questions];
     let output = Command::new(psql).args(arguments).output().await.ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let values: Vec<&str> = text.lines().collect();

@@ -54,7 +54,9 @@ impl Process {
         let answers = process.child.stdout.take().expect("standard output is a pipe");
         let mut talk = Talk { answers: BufReader::new(answers).lines(), orders };
         let first = timeout(START_MAX, talk.answers.next_line()).await;
-        match first.map_err(|_| fault!("{name} was not ready within {START_MAX:?}, see {}", log.display()))?? {
+        match first
+            .map_err(|_| fault!("{name} was not ready within {START_MAX:?}, see {}", log.display()))??
+        {
             Some(line) => Ok((process, talk, line)),
             None => Err(fault!("{name} ended before it was ready, see {}", log.display())),
         }
@@ -64,7 +66,8 @@ impl Process {
         // A signal from the terminal is for the driver, which ends its children by itself.
         command.stderr(log_file(log)?).process_group(0).kill_on_drop(true);
         let program = command.as_std().get_program().to_string_lossy().into_owned();
-        let child = command.spawn().map_err(|cause| fault!("{name}: {program} cannot be started: {cause}"))?;
+        let child =
+            command.spawn().map_err(|cause| fault!("{name}: {program} cannot be started: {cause}"))?;
         let id = child.id().expect("it has not been waited for");
         Ok(Process { name, child, id })
     }

@@ -52,7 +52,9 @@ enum Better {
 pub fn ratios(samples: &[Sample]) -> Vec<Ratio> {
     let mut found: Vec<Ratio> = Vec::new();
     for theirs in samples {
-        let Some(workload) = WORKLOADS.iter().find(|workload| workload.id == theirs.workload) else { continue };
+        let Some(workload) = WORKLOADS.iter().find(|workload| workload.id == theirs.workload) else {
+            continue;
+        };
         let known = |ours: &str| {
             found.iter().any(|ratio| {
                 (ratio.workload, ratio.connections, ratio.ours, ratio.theirs)
@@ -63,7 +65,8 @@ pub fn ratios(samples: &[Sample]) -> Vec<Ratio> {
         if is_ours(theirs.contender) {
             continue;
         }
-        let new: Vec<&str> = workload.ours.iter().map(|ours| ours.label()).filter(|ours| !known(ours)).collect();
+        let new: Vec<&str> =
+            workload.ours.iter().map(|ours| ours.label()).filter(|ours| !known(ours)).collect();
         for ours in new {
             let of = |contender: &str| -> Vec<&Sample> {
                 let same = |sample: &&Sample| {
@@ -98,7 +101,12 @@ fn ratio(title: &'static str, ours: &[&Sample], theirs: &[&Sample]) -> Option<Ra
 
 impl Spread {
     /// Of the rounds that both have.
-    fn of(better: Better, ours: &[&Sample], theirs: &[&Sample], figure: fn(&Sample) -> f64) -> Option<Spread> {
+    fn of(
+        better: Better,
+        ours: &[&Sample],
+        theirs: &[&Sample],
+        figure: fn(&Sample) -> f64,
+    ) -> Option<Spread> {
         let pairs = ours.iter().filter_map(|one| {
             let other = theirs.iter().find(|other| other.round == one.round)?;
             Some(match better {
@@ -107,7 +115,9 @@ impl Spread {
             })
         });
         let mut pairs: Vec<f64> = pairs.collect();
-        let all = |samples: &[&Sample]| median(&mut samples.iter().map(|sample| figure(sample)).collect::<Vec<_>>());
+        let all = |samples: &[&Sample]| {
+            median(&mut samples.iter().map(|sample| figure(sample)).collect::<Vec<_>>())
+        };
         let median = median(&mut pairs)?;
         Some(Spread {
             median,
@@ -178,9 +188,12 @@ pub mod tests {
 
     #[test]
     fn the_middle_of_two_is_between_them() {
-        for (mut values, expected) in
-            [(vec![], None), (vec![3.0], Some(3.0)), (vec![4.0, 2.0], Some(3.0)), (vec![9.0, 1.0, 2.0], Some(2.0))]
-        {
+        for (mut values, expected) in [
+            (vec![], None),
+            (vec![3.0], Some(3.0)),
+            (vec![4.0, 2.0], Some(3.0)),
+            (vec![9.0, 1.0, 2.0], Some(2.0)),
+        ] {
             assert_eq!(median(&mut values), expected);
         }
     }

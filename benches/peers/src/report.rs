@@ -19,7 +19,13 @@ use crate::ratio::{Ratio, Spread, ratios};
 
 /// The versions of the crates that are compared.
 const LOCK: &str = include_str!("../Cargo.lock");
+/// Asks git which commit this is built from.
+const COMMIT: [&str; 5] = ["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short", "HEAD"];
 const LOCKED: [&str; 4] = ["restate-sdk", "dbos", "hyper", "libsql-rusqlite"];
+
+/// With more of the processors' time gone to programs that have nothing to do with this, rates and latencies say
+/// who was luckier.
+const FOREIGN_MAX: f64 = 0.1;
 
 /// Everything that is written.
 #[derive(Serialize)]
@@ -32,19 +38,21 @@ pub struct Report {
 impl Report {
     /// Of these results, and of this machine.
     pub async fn new(setup: &Setup, plan: &Plan, results: Results) -> Result<Report, Fault> {
-        let took_part = |contender: Contender| results.samples.iter().any(|one| one.contender == contender.label());
+        let took_part =
+            |contender: Contender| results.samples.iter().any(|one| one.contender == contender.label());
         let mut settings = vec![
-            ("Selvedge".to_owned(), version(&setup.selvedge.daemon, "--version").await?),
+            ("when".to_owned(), said("date".as_ref(), &["-u", "+%Y-%m-%d %H:%M UTC"]).await?),
+            ("Selvedge".to_owned(), said(&setup.selvedge.daemon, &["--version"]).await?),
+            ("Selvedge's commit".to_owned(), said("git".as_ref(), &COMMIT).await?),
             ("file system of the databases".to_owned(), file_system(&plan.directory)?),
             ("rounds".to_owned(), plan.rounds.to_string()),
             ("each measurement".to_owned(), extent(plan.limit)),
             ("warm-up before it".to_owned(), extent(plan.warm_up)),
             ("measurements discarded for steal".to_owned(), results.discarded.to_string()),
         ];
-        if took_part(Contender::Restate) {
-            settings.push(("Restate".to_owned(), version(&setup.restate.server, "--version").await?));
-            let partitions = setup.restate.partitions.map_or("its default".to_owned(), |count| count.to_string());
-            settings.push(("Restate: partitions".to_owned(), partitions));
+        if took_part(Contender::Restate) || took_part(Contender::RestateTuned) {
+            settings.push(("Restate".to_owned(), said(&setup.restate.server, &["--version"]).await?));
+            settings.push(("Restate: partitions, where not said".to_owned(), "24, its default".to_owned()));
             settings.push(("Restate: rocksdb-disable-wal-fsync".to_owned(), "false, its default".to_owned()));
         }
         if took_part(Contender::Dbos) {
@@ -80,6 +88,11 @@ impl Report {
         if !self.bars().is_empty() {
             out.push_str("![Ratios of Selvedge to its peers](peers.svg)\n\n");
         }
+        if self.results.samples.iter().any(|sample| sample.foreign > FOREIGN_MAX) {
+            out.push_str(
+                "**Other programs were running, see the conditions: only the ratios of CPU are worth reading.**\n\n",
+            );
+        }
         let mut shown = "";
         for ratio in &self.ratios {
             if ratio.theirs != shown {
@@ -97,10 +110,12 @@ impl Report {
         plot::svg("Selvedge beside its peers: how many times better (right is better)", &self.bars())
     }
 
-    /// What is drawn: peers that do the same, with the same durability.
+    /// What is drawn: peers that do the same with the same durability, at the shortest and the longest workflow.
     fn bars(&self) -> Vec<&Ratio> {
-        let drawn = [Contender::Restate.label(), Contender::Dbos.label()];
-        self.ratios.iter().filter(|ratio| drawn.contains(&ratio.theirs)).collect()
+        let drawn = [Contender::Restate, Contender::RestateTuned, Contender::Dbos].map(Contender::label);
+        let is_drawn =
+            |ratio: &&Ratio| drawn.contains(&ratio.theirs) && !["c", "e3"].contains(&ratio.workload);
+        self.ratios.iter().filter(is_drawn).collect()
     }
 
     /// What the disk and SQLite alone allow, and which part of it is left.
@@ -108,7 +123,8 @@ impl Report {
         let best = |contender: Contender, workload: &str, connections| {
             let mut of: Vec<&Sample> = self.results.samples.iter().collect();
             of.retain(|sample| {
-                (sample.contender, sample.workload, sample.connections) == (contender.label(), workload, connections)
+                (sample.contender, sample.workload, sample.connections)
+                    == (contender.label(), workload, connections)
             });
             of.into_iter().max_by(|one, other| one.per_second.total_cmp(&other.per_second))
         };
@@ -145,15 +161,14 @@ impl Report {
     }
 
     fn told(&self, out: &mut String) {
-        let Conditions { processor, processors, memory, kernel, at, settings } = &self.conditions;
+        let Conditions { processor, processors, memory, kernel, settings, .. } = &self.conditions;
         let samples = &self.results.samples;
         let most = |figure: fn(&Sample) -> f64| samples.iter().map(figure).fold(0.0, f64::max) * 100.0;
         let _ = write!(
             out,
-            "\n## Conditions\n\n{processors} × {processor}, {:.0} GiB of memory, Linux {kernel}, at {at} seconds \
-             since 1970. Load generators ran on the same machine, and their CPU is counted for nobody. The host \
-             took at most {:.1} % of the processors' time during a measurement, programs that have nothing to do \
-             with this at most {:.1} %.\n\n| | |\n| --- | --- |\n",
+            "\n## Conditions\n\n{processors} × {processor}, {:.0} GiB of memory, Linux {kernel}. Load generators ran \
+             on the same machine, and their CPU is counted for nobody. The host took at most {:.1} % of the \
+             processors' time during a measurement, programs that have nothing to do with this at most {:.1} %.\n\n| | |\n| --- | --- |\n",
             *memory as f64 / (1u64 << 30) as f64,
             most(|sample| sample.steal),
             most(|sample| sample.foreign),
@@ -225,10 +240,11 @@ fn extent(limit: Limit) -> String {
     }
 }
 
-async fn version(program: &Path, flag: &str) -> Result<String, Fault> {
-    let output = Command::new(program).arg(flag).output().await;
+/// The first line that a program says.
+async fn said(program: &Path, arguments: &[&str]) -> Result<String, Fault> {
+    let output = Command::new(program).args(arguments).output().await;
     let output = output.map_err(|cause| fault!("{}: {cause}", program.display()))?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or("unknown").to_owned())
 }
 
 /// The version of a crate in this package's lock file.
@@ -264,8 +280,7 @@ mod tests {
         ];
         let conditions = Conditions::here(vec![("rounds".into(), "1".into())]);
         let ratios = ratios(&samples);
-        let report =
-            Report { conditions, ratios, results: Results { samples, ..Results::default() } };
+        let report = Report { conditions, ratios, results: Results { samples, ..Results::default() } };
         let page = report.markdown();
         for expected in [
             "## Beside Restate\n",

@@ -24,17 +24,20 @@ pub struct Options {
     pub server: PathBuf,
     /// Our own program, which is also the service.
     pub own: PathBuf,
-    /// Partitions of its log; its default where there is none.
-    pub partitions: Option<u32>,
 }
 
 impl Restate {
-    /// Starts both on free ports, with the server's data in `directory`.
-    pub async fn start(options: &Options, directory: &Path) -> Result<Restate, Fault> {
+    /// Starts both on free ports, with the server's data in `directory`. Its log has so many partitions, or its
+    /// default.
+    pub async fn start(
+        options: &Options,
+        partitions: Option<u32>,
+        directory: &Path,
+    ) -> Result<Restate, Fault> {
         let ports = [free_port()?, free_port()?, free_port()?];
         let mut command = Command::new(&options.server);
         command.arg("--no-logo").current_dir(directory).env("RESTATE_BASE_DIR", directory.join("restate"));
-        for (name, value) in environment(options, ports) {
+        for (name, value) in environment(partitions, ports) {
             command.env(name, value);
         }
         let mut server = Process::start("restate-server", command, &directory.join("restate.log"))?;
@@ -57,7 +60,7 @@ impl Restate {
 
 /// What differs from its defaults: ports, no telemetry, no log of every invocation. That its log is fsynced
 /// before an answer is its default, and is written out so that nobody has to know.
-pub fn environment(options: &Options, ports: [u16; 3]) -> Vec<(&'static str, String)> {
+fn environment(partitions: Option<u32>, ports: [u16; 3]) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("RESTATE_LISTEN_MODE", "tcp".to_owned()),
         ("RESTATE_BIND_IP", "127.0.0.1".to_owned()),
@@ -69,7 +72,7 @@ pub fn environment(options: &Options, ports: [u16; 3]) -> Vec<(&'static str, Str
         ("RESTATE_LOG_FILTER", "warn".to_owned()),
         ("RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC", "false".to_owned()),
     ];
-    settings.extend(options.partitions.map(|count| ("RESTATE_DEFAULT_NUM_PARTITIONS", count.to_string())));
+    settings.extend(partitions.map(|count| ("RESTATE_DEFAULT_NUM_PARTITIONS", count.to_string())));
     settings
 }
 

@@ -20,7 +20,8 @@ pub struct Workload {
 
 const SERVER: &[Contender] = &[Contender::Selvedge];
 const EMBED: &[Contender] = &[Contender::Embed];
-const SERVERS: &[Contender] = &[Contender::Selvedge, Contender::Restate, Contender::WorkflowGraph];
+const SERVERS: &[Contender] =
+    &[Contender::Selvedge, Contender::Restate, Contender::RestateTuned, Contender::WorkflowGraph];
 const EMBEDDED: &[Contender] = &[Contender::Embed, Contender::Dbos];
 
 /// All of them, in the order of the results.
