@@ -25,7 +25,7 @@ fn figure(measurement: &Value, name: &str) -> Option<f64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_of_its_own_is_metered() {
-    let workloads = ["one-task", "ten-tasks", "fan-out", "signals", "claim-full"];
+    let workloads = ["one-task", "ten-tasks", "signals", "claim-full"];
     let more = ["--runs", "4", "--connections", "1,2", "--stored", "2000"];
     let report = report(&[&workloads[..], &more].concat()).await;
     let measurements = report["measurements"].as_array().expect("measurements");
@@ -57,8 +57,20 @@ async fn a_server_of_its_own_is_metered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tasks_of_a_fan_out_are_counted() {
+    let report = report(&["fan-out", "--runs", "1"]).await;
+    let measurement = &report["measurements"][0];
+    assert_eq!((&measurement["operations"], &measurement["connections"]), (&1.into(), &1.into()));
+    let (runs, tasks) = (figure(measurement, "operations/s"), figure(measurement, "tasks/s"));
+    assert!(
+        tasks.zip(runs).is_some_and(|(tasks, runs)| (tasks / runs - 1000.0).abs() < 1.0),
+        "{measurement}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_is_compared_under_every_filter() {
-    let report = report(&["flat-pages", "--stored", "3000"]).await;
+    let report = report(&["flat-pages", "--stored", "3000", "--runs", "2"]).await;
     let measurements = report["measurements"].as_array().expect("measurements");
     let items = |workload: &str| {
         let measurement = measurements.iter().find(|measurement| measurement["workload"] == workload);

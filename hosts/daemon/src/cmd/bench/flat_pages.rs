@@ -14,8 +14,8 @@ use crate::cli::BenchArgs;
 
 /// One run that is rare after so many that are not.
 const COMMON_PER_RARE: u64 = 1000;
-/// How often each page is read, and the one without a filter beside it.
-const READS: u32 = 200;
+/// How often each page is read, and the one without a filter beside it, unless the command line says otherwise.
+const READS: u64 = 200;
 /// A deadline that all runs have.
 const TIMEOUT: &str = "365d";
 
@@ -27,7 +27,7 @@ pub(super) async fn measure(args: &BenchArgs) -> Measured {
     let mut measurements = Vec::new();
     for (name, filter) in filters(middle) {
         let path = if filter.is_empty() { PAGE.to_owned() } else { format!("{PAGE}&{filter}") };
-        measurements.push(compare(&mut connection, name, &path).await?);
+        measurements.push(compare(&mut connection, name, &path, args.runs.unwrap_or(READS)).await?);
     }
     server.stop().await?;
     Ok(measurements)
@@ -110,18 +110,22 @@ async fn fill(args: &BenchArgs, place: &Place) -> Result<Timestamp, BenchError> 
 }
 
 /// The page and the one without a filter, in turns.
-async fn compare(connection: &mut Connection, name: &str, path: &str) -> Result<Measurement, BenchError> {
+async fn compare(
+    connection: &mut Connection,
+    name: &str,
+    path: &str,
+    reads: u64,
+) -> Result<Measurement, BenchError> {
     let watch = Watch::start();
     let (mut plain, mut filtered) = (Latencies::default(), Latencies::default());
     let mut items = 0;
     let begun = Instant::now();
-    for _ in 0..READS {
+    for _ in 0..reads {
         timed(connection, PAGE, &mut plain).await?;
         items = timed(connection, path, &mut filtered).await?;
     }
     let ratio = |part| millis(filtered.quantile(part)) / millis(plain.quantile(part));
-    let plan =
-        Plan { connections: 1, pace: Pace::Closed, extent: Extent::Operations(READS.into()), first: 0 };
+    let plan = Plan { connections: 1, pace: Pace::Closed, extent: Extent::Operations(reads), first: 0 };
     let (ratio, p50) = (ratio(0.5), filtered.quantile(0.5));
     let outcome = Outcome { latencies: filtered, failures: 0, first_failure: None, elapsed: begun.elapsed() };
     let mut measurement = Measurement::new(name, &subject(), &plan, &outcome, watch.stolen());
