@@ -15,6 +15,10 @@ pub mod engine;
 pub mod http;
 pub mod ids;
 pub mod module;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+pub(crate) mod planted;
 pub mod platform;
 pub mod rpc;
 pub mod store;

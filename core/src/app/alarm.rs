@@ -11,7 +11,10 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     next: Mutex<Option<Timestamp>>,
+    /// There is something to do now.
     needed: AtomicBool,
+    /// The next time is earlier than the drive last knew.
+    moved: AtomicBool,
     late: AtomicBool,
     bell: Event,
 }
@@ -21,14 +24,32 @@ pub(super) struct Alarm {
 pub(super) struct Late<'a>(Option<&'a Alarm>);
 
 impl Alarm {
-    /// The drive is needed at this time, unless it comes by earlier anyway.
+    /// The drive is needed at this time, unless it comes by earlier anyway. It is told the time and need not look:
+    /// most timers, such as the ends of leases, are gone again before they are due.
     pub(super) fn at(&self, time: Timestamp) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         if next.is_none_or(|next| time < next) {
             *next = Some(time);
+            self.moved.store(true, Ordering::SeqCst);
             drop(next);
-            self.now();
+            self.bell.notify(usize::MAX);
         }
+    }
+
+    /// Whether the drive has to look now; then it begins to.
+    pub(super) fn begin(&self, now: Timestamp) -> bool {
+        self.moved.store(false, Ordering::SeqCst);
+        let is_due = self.next().is_some_and(|next| next <= now);
+        if !is_due && !self.is_needed() {
+            return false;
+        }
+        self.take();
+        true
+    }
+
+    /// When the drive comes by, as far as it knows.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The drive is needed now.
@@ -37,15 +58,17 @@ impl Alarm {
         self.bell.notify(usize::MAX);
     }
 
-    /// The drive has looked: it comes by at `next` by itself.
-    pub(super) fn set(&self, next: Option<Timestamp>) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    /// The drive has looked and found this next time. Earlier ones that were set meanwhile stay: it may have looked
+    /// already where that timer stands.
+    pub(super) fn found(&self, found: Option<Timestamp>) -> Option<Timestamp> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = [*next, found].into_iter().flatten().min();
+        *next
     }
 
-    /// The drive begins to look. Until it says when it comes by again, every time rings: it may have looked
-    /// already where that timer stands.
+    /// The drive begins to look, for whatever it has been told so far.
     pub(super) fn take(&self) {
-        self.set(None);
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.needed.store(false, Ordering::SeqCst);
     }
 
@@ -54,11 +77,11 @@ impl Alarm {
         self.needed.load(Ordering::SeqCst)
     }
 
-    /// Comes back when the drive is needed now.
+    /// Comes back when the drive is needed now, or earlier than it knew.
     pub(super) async fn wait(&self) {
         loop {
             let ear = self.bell.listen();
-            if self.needed.load(Ordering::SeqCst) {
+            if self.needed.load(Ordering::SeqCst) || self.moved.load(Ordering::SeqCst) {
                 return;
             }
             ear.await;

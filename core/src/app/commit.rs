@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::{Command, Decided, Need, Run, Seen, Slice, TaskPhase, Undecided, What, decide, prefetch};
 use crate::ids::{LeaseId, RequestKey, RunId, TenantId};
+use crate::planted::{self, Bug};
 use crate::platform::Platform;
 use crate::store::claims::Lane;
 use crate::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
@@ -130,14 +131,14 @@ impl<D: Database, P: Platform> App<D, P> {
                     Err(fault) => Err(fault),
                 };
                 if commits_nothing(&taken) {
-                    if hot.is_ahead() {
+                    if hot.is_ahead() && !planted::is(Bug::RefusesAhead) {
                         // The answer rests on a commit that may still fail: look again once it has landed.
                         *place = None;
                         drop(place);
                         self.settle().await?;
                         continue;
                     }
-                    if self.settings.shared && fresh == Fresh::No {
+                    if self.settings.shared && fresh == Fresh::No && !planted::is(Bug::RefusesStale) {
                         // Another server may have moved the run on, and no guard would tell.
                         *place = None;
                         continue;
@@ -168,6 +169,9 @@ impl<D: Database, P: Platform> App<D, P> {
                 (self.database.write(vec![batch]), flight, decided, seats, own)
             };
             let (commit, flight, decided, seats, own) = pending;
+            if planted::is(Bug::AnswersEarly) {
+                return Ok(decided);
+            }
             let late = self.alarm.late();
             let outcome = match commit.await {
                 Ok(outcome) => outcome,
@@ -218,6 +222,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let decided = &lost[index].decided;
             let own = Guard::of(&decided.after.run);
             let made = match Guard::of(run) {
+                _ if planted::is(Bug::LostMeansFailed) => false,
                 now if now == own => true,
                 // Others have committed since: then the history tells.
                 now if now.revision > own.revision && !decided.events.is_empty() => {
@@ -442,7 +447,7 @@ impl<D: Database, P: Platform> App<D, P> {
                         let labels = task.labels.iter().map(|label| label.as_str().to_owned()).collect();
                         let lane = Lane { labels, lane: lane.into() };
                         self.queues.learn(&run.tenant, &Arc::from(queue), lane);
-                        if is_ready(decided, &event.what) {
+                        if is_ready(decided, &event.what) && !planted::is(Bug::BellForgotten) {
                             self.bells.ring(&Topic::Queue(run.tenant.clone(), queue.into()));
                         }
                         if tasks::is_own(queue) {
@@ -463,7 +468,9 @@ impl<D: Database, P: Platform> App<D, P> {
                 && !matches!(instance.phase, TaskPhase::Running(_));
             instance.wake_at(run, decided.after.task(key)).filter(|_| !parked)
         });
-        if let Some(earliest) = timers.chain(run.wake_at()).min() {
+        if let Some(earliest) = timers.chain(run.wake_at()).min()
+            && !planted::is(Bug::TimerForgotten)
+        {
             self.alarm.at(earliest);
         }
         if run.is_terminal() {

@@ -12,8 +12,9 @@ use futures_util::stream::FuturesUnordered;
 use crate::engine::{Command, Key};
 use crate::http::problem::Slug;
 use crate::ids::{RunId, TenantId};
+use crate::planted::{self, Bug};
 use crate::platform::Platform;
-use crate::store::database::{Database, DatabaseError};
+use crate::store::database::{Database, DatabaseError, Outcome};
 use crate::store::{StoreError, leases, tasks, timers};
 use crate::time::{Duration, Timestamp};
 
@@ -39,23 +40,26 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut running = FuturesUnordered::new();
         let mut busy = Busy::default();
         loop {
-            self.alarm.take();
-            let round = self.round().await;
-            let failed = round.is_err();
-            let mut next = match round {
-                Ok(next) => next,
-                Err(error) => {
+            let mut failed = false;
+            let mut next;
+            if self.alarm.begin(self.now()) {
+                let round = self.beside(&mut running, &mut busy, self.round()).await;
+                let found = round.unwrap_or_else(|error| {
                     self.platform.log("error", format_args!("the drive stops for a moment: {error}"));
                     // Whatever it is needed for waits for the database, too.
                     self.alarm.take();
+                    failed = true;
                     Some(self.now().plus(RETRY_AFTER))
-                }
-            };
-            self.alarm.set(next);
+                });
+                next = self.alarm.found(found);
+            } else {
+                next = self.alarm.next();
+            }
             let over = ends.is_some_and(|ends| self.is_past(ends));
             if !over && !self.is_closing() {
-                let claims = Executor::ALL.map(|executor| self.claim_own(executor, &busy));
-                for (executor, claimed) in Executor::ALL.into_iter().zip(join_all(claims).await) {
+                let claims = Executor::ALL.map(|executor| self.claim_own(executor, busy));
+                let claimed = self.beside(&mut running, &mut busy, join_all(claims)).await;
+                for (executor, claimed) in Executor::ALL.into_iter().zip(claimed) {
                     match claimed {
                         Ok(claimed) => {
                             busy.begun(executor, claimed.len());
@@ -64,10 +68,9 @@ impl<D: Database, P: Platform> App<D, P> {
                         Err(error) => {
                             let kind = executor.word();
                             self.platform.log("error", format_args!("no {kind} task was claimed: {error}"));
-                            let again = self.now().plus(RETRY_AFTER);
-                            next = Some(next.map_or(again, |next| next.min(again)));
                             self.alarm.take();
-                            self.alarm.set(next);
+                            let again = self.now().plus(RETRY_AFTER);
+                            next = self.alarm.found([next, Some(again)].into_iter().flatten().min());
                         }
                     }
                 }
@@ -96,6 +99,27 @@ impl<D: Database, P: Platform> App<D, P> {
                 }
             }
         }
+    }
+
+    /// Lets tasks under way go on while something else is done: one of them may hold the lock of a run that
+    /// the other needs. One that ends makes room for another, so that the drive looks again.
+    async fn beside<T>(
+        &self,
+        running: &mut FuturesUnordered<impl Future<Output = Executor>>,
+        busy: &mut Busy,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        while !running.is_empty() && !planted::is(Bug::DriveAlone) {
+            match select(&mut work, running.next()).await {
+                Either::Left((done, _)) => return done,
+                Either::Right((ended, _)) => {
+                    ended.into_iter().for_each(|executor| busy.ended(executor));
+                    self.alarm.now();
+                }
+            }
+        }
+        work.await
     }
 
     /// Does what is due now, of every tenant, and says when the next timer is due.
@@ -170,7 +194,11 @@ impl<D: Database, P: Platform> App<D, P> {
         let early = keys.into_iter().filter(|key| !touched.contains(key));
         let batches: Vec<_> = early.filter_map(|key| tasks::rearm(&decided.after, key)).collect();
         if !batches.is_empty() {
-            self.database.write(batches).await?;
+            let outcomes = self.database.write(batches).await?;
+            if outcomes.iter().any(|outcome| *outcome != Outcome::Committed) {
+                // The run is not what it was taken for: the next look, which comes at once, is at its rows.
+                *self.slot(tenant, &run).lock().await = None;
+            }
         }
         Ok(())
     }

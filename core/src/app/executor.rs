@@ -39,7 +39,7 @@ pub(super) enum Executor {
 }
 
 /// How many tasks of each executor are under way.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Busy {
     http: usize,
     wasm: usize,
@@ -67,7 +67,7 @@ impl Executor {
 
 impl Busy {
     /// How many more tasks an executor with room for `max` may begin.
-    fn free(&self, executor: Executor, max: usize) -> usize {
+    fn free(self, executor: Executor, max: usize) -> usize {
         max.saturating_sub(match executor {
             Executor::Http => self.http,
             Executor::Wasm => self.wasm,
@@ -103,7 +103,7 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// Claims tasks for this server to run.
-    pub(super) async fn claim_own(&self, executor: Executor, busy: &Busy) -> Result<Vec<ClaimedTask>, Fault> {
+    pub(super) async fn claim_own(&self, executor: Executor, busy: Busy) -> Result<Vec<ClaimedTask>, Fault> {
         let free = busy.free(executor, self.room(executor));
         if free == 0 || (executor == Executor::Http && !self.platform.is_online()) {
             return Ok(Vec::new());

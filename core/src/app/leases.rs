@@ -10,6 +10,7 @@ use crate::http::answer::{Answer, AnswerBody};
 use crate::http::call::Call;
 use crate::http::problem::{FieldError, Problem, Slug};
 use crate::ids::LeaseId;
+use crate::planted::{self, Bug};
 use crate::platform::Platform;
 use crate::store::database::{Database, Outcome};
 use crate::store::leases::{self, LeaseRow};
@@ -278,7 +279,7 @@ impl<D: Database, P: Platform> App<D, P> {
 
     /// The answer to a report on a lease that has ended: that of the report that ended it, if it is the same.
     async fn ended_before(&self, row: &LeaseRow, digest: &str) -> Result<Answer, Problem> {
-        if row.digest.as_deref() != Some(digest) {
+        if row.digest.as_deref() != Some(digest) && !planted::is(Bug::SecondReport) {
             let how = row.ended.as_deref().unwrap_or("ended");
             return Err(Problem::new(
                 Slug::LeaseLost,

@@ -37,7 +37,7 @@
 //!
 //! | from | command or cause | to |
 //! | --- | --- | --- |
-//! | pending | last need met, `if` holds | ready (worker, http); waiting (sleep, signal); completed (value) |
+//! | pending | last need met, `if` holds | ready (worker, http); waiting (sleep, signal); completed (value; a signal that is there; a sleep of no time) |
 //! | pending | last need met, `if` does not hold | skipped |
 //! | pending | last need met, an expression fails | failed |
 //! | ready | grant | running |
@@ -47,11 +47,12 @@
 //! | running | the same; none left, or not retryable, or `total_timeout` | failed |
 //! | running | release | ready, same attempt number |
 //! | running, run stopping | complete | completed |
-//! | running, run stopping | fail, release, lease expired, grace over, force | cancelled |
+//! | running, run stopping | fail, release, lease expired, `timeout`, grace over, force | cancelled |
 //! | waiting (backoff) | wake | ready |
 //! | waiting (sleep) | wake | completed |
 //! | waiting (signal) | signal | completed |
 //! | waiting (signal) | wake at `timeout` | failed, skipped or completed, as `on_timeout` says |
+//! | waiting (backoff, sleep, signal) | wake at `total_timeout` | failed |
 //! | pending, ready, waiting | the run stops | skipped; cancelled, if the run is cancelled |
 //! | failed, skipped by the run's end, cancelled | retry | pending, and on from there |
 

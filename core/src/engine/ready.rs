@@ -4,6 +4,7 @@
 //! This is the one place that knows that a workflow is a graph of `needs`. Another workflow language is
 //! another answer to [`follow_up`] and [`begin`] over the same commands, events and storage.
 
+use crate::planted::{self, Bug};
 use crate::time::Duration;
 use crate::value::{Payload, Value};
 use crate::workflow::expression::{ExpressionError, Names, Template};
@@ -40,6 +41,9 @@ pub(super) fn follow_up(turn: &mut Turn) -> Result<(), Missing> {
         for dependent in &workflow.task(key.task).dependents {
             let dependent = Key::of(*dependent);
             let instance = turn.slice.instance(dependent)?;
+            if planted::is(Bug::DependentForgotten) && turn.slice.task(dependent).needs.len() > 1 {
+                continue;
+            }
             if instance.phase == TaskPhase::Pending && instance.unmet == 0 {
                 become_ready(turn, dependent)?;
             }

@@ -3,6 +3,7 @@
 use crate::engine::run::End;
 use crate::engine::{Decided, Run, Slice, What};
 use crate::ids::{LeaseId, RequestKey};
+use crate::planted::{self, Bug};
 
 use super::database::{Batch, Cell, Statement};
 use super::runs::Basis;
@@ -52,11 +53,12 @@ pub(crate) fn project(
 
 fn guard_expiry(batch: &mut Batch, slice: &Slice, what: &What, at: crate::time::Timestamp) {
     let (task, lease, failure) = match what {
-        What::AttemptFailed { task, lease_id, failure, .. } => (task, lease_id, failure),
+        What::AttemptFailed { task, lease_id, failure, .. }
+        | What::TaskCancelled { task, lease_id, failure } => (task, lease_id, failure),
         What::TaskFailed { task, lease_id: Some(lease_id), failure, .. } => (task, lease_id, failure),
         _ => return,
     };
-    if failure.code.as_deref() == Some(LEASE_EXPIRED) {
+    if failure.code.as_deref() == Some(LEASE_EXPIRED) && !planted::is(Bug::ExtendedExpires) {
         tasks::expect_expired(batch, slice, task.key(&slice.workflow), lease, at);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::{Event, Instance, Key, Lease, Run, RunPhase, Skip, Slice, TaskPhase, Wait, What};
 use crate::ids::{LeaseId, RunId, TenantId, WorkerId};
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Timestamp};
 use crate::workflow::model::{Kind, Task, Workflow};
 
@@ -160,6 +161,7 @@ pub(crate) fn read_instance(row: Row) -> Result<(RowKey, Instance), StoreError> 
     let key = RowKey::read(c)?;
     let status = c.text()?;
     let (unmet, attempt, attempts_before) = (c.small()?, c.small()?, c.small()?);
+    let attempts_before = if planted::is(Bug::AttemptsForgotten) { attempt } else { attempts_before };
     let (input, output, failure) = (c.payload_or_null()?, c.payload_or_null()?, c.json_or_null()?);
     let detail = c.text_or_null()?;
     let lease = read_lease(c)?;
@@ -490,15 +492,20 @@ pub(crate) fn expect_expired(batch: &mut Batch, slice: &Slice, key: Key, lease: 
     batch.expect(1, Statement::new(SQL, params));
 }
 
-/// Sets the timer of an instance anew, after one came too early.
+/// Sets the timer of an instance anew, after one came too early. Refused if the run or the lease is not as it
+/// was found: a heartbeat that was refused later may have shown a lease that lasts longer than it does. Then the
+/// timer stays due.
 pub(crate) fn rearm(slice: &Slice, key: Key) -> Option<Batch> {
     const SQL: &str = "UPDATE tasks SET wake_at = ?5 WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND \
-        idx = ?4 AND status = ?6";
+        idx = ?4 AND status = ?6 AND lease_expires_at IS ?7 AND \
+        EXISTS (SELECT 1 FROM runs WHERE tenant = ?1 AND id = ?2 AND revision = ?8)";
     let instance = slice.get(key)?;
     let mut params: Vec<Cell> = vec![slice.run.tenant.text().into(), slice.run.id.text().into()];
     params.extend(key_cells(&slice.workflow, key));
     params.extend([instance.wake_at(&slice.run, slice.task(key)).into(), instance.status().word().into()]);
+    params
+        .extend([instance.lease().map(|lease| lease.expires_at).into(), (slice.run.revision as i64).into()]);
     let mut batch = Batch::default();
-    batch.push(Statement::new(SQL, params));
+    batch.expect(1, Statement::new(SQL, params));
     Some(batch)
 }

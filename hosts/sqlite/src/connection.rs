@@ -5,6 +5,7 @@ use std::cell::{Cell as Counter, RefCell};
 use std::collections::HashSet;
 
 // The method `next` of a `Batch` is the other binding's own.
+use rusqlite::config::DbConfig;
 #[cfg(target_family = "wasm")]
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
@@ -29,6 +30,9 @@ impl Connection {
     /// Takes over a connection that has just been opened.
     pub fn new(raw: rusqlite::Connection) -> Result<Self, Failure> {
         raw.set_prepared_statement_cache_capacity(PREPARED_MAX);
+        // Without it every statement whose plan could depend on a parameter, such as `LIMIT ?3`, is prepared
+        // anew each time that it runs.
+        raw.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // libsql has foreign keys on by default, as no other SQLite has.
         raw.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;")?;
         Ok(Connection { raw, single: RefCell::default(), careful: Counter::new(0) })
@@ -223,6 +227,23 @@ mod tests {
             assert_eq!(rows, [[[Cell::Integer(number as i64)]]]);
         }
         assert!(connection.single.borrow().len() <= PREPARED_MAX);
+    }
+
+    #[test]
+    fn a_statement_is_prepared_once_whatever_its_parameters() {
+        let connection = memory();
+        let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT)";
+        connection.write(&Statement::new(table, vec![])).expect("a table");
+        let index = "CREATE INDEX t_ready ON t (id) WHERE status = 'ready'";
+        connection.write(&Statement::new(index, vec![])).expect("an index");
+        for sql in ["SELECT id FROM t ORDER BY id LIMIT ?1", "SELECT id FROM t WHERE status = ?1"] {
+            for number in 0..3 {
+                let read = Statement::new(sql, vec![Cell::Integer(number)]);
+                connection.view(&[read]).expect("the read is right");
+            }
+            let prepared = connection.raw().prepare_cached(sql).expect("it is there");
+            assert_eq!(prepared.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+        }
     }
 
     fn memory() -> Connection {

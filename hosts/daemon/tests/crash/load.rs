@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::common::{Api, PATIENCE, Reply};
 use super::facts::Facts;
 
 /// How many tasks may be open at a time.
 const TASKS_OPEN: usize = 80;
+/// The pause before a server is asked again whose database is away.
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How many leases a worker forgets before it comes back to the first of them.
 const FORGOTTEN_MAX: usize = 3;
 
@@ -182,14 +185,20 @@ impl Load {
         self.count.send_modify(|count| *count += 1);
     }
 
-    /// Calls until there is an answer, over as many servers as it takes.
+    /// Calls until there is an answer, over as many servers as it takes. One whose database is away is asked
+    /// again.
     async fn post(&self, path: &str, body: impl Into<Option<Value>>) -> Reply {
         let body = body.into();
         let mut urls = self.url.subscribe();
         loop {
             let url = urls.borrow_and_update().clone();
-            if let Ok(reply) = self.api.at(&url).call(Method::POST, path, body.as_ref()).await {
-                return reply;
+            match self.api.at(&url).call(Method::POST, path, body.as_ref()).await {
+                Ok(reply) if reply.status == 503 => {
+                    sleep(AGAIN_AFTER).await;
+                    continue;
+                }
+                Ok(reply) => return reply,
+                Err(_) => {}
             }
             let moved = timeout(PATIENCE, urls.wait_for(|now| *now != url)).await;
             moved.expect("connections are lost only when the server is killed").expect("the load is there");

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use selvedge_sqlite::rusqlite::config::DbConfig;
 use selvedge_sqlite::rusqlite::{self, OpenFlags};
 use selvedge_sqlite::{Connection, Failure};
 
@@ -67,6 +68,8 @@ fn open(path: &Path, flags: OpenFlags, options: &Options) -> Result<Connection, 
 
 fn set_up(raw: rusqlite::Connection) -> Result<Connection, Failure> {
     raw.busy_timeout(BUSY_TIMEOUT)?;
+    // Plans are made once for each text: without this a LIMIT of another number would make a new one.
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Connection::new(raw)
 }
 

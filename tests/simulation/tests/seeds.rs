@@ -1,0 +1,43 @@
+//! A fixed number of worlds, in which no promise may be broken and most of what can happen does.
+//!
+//! `docs/simulation.md` says how many more are played, and how.
+
+use std::panic;
+
+use selvedge_simulation::many::Many;
+use selvedge_simulation::plan::Parts;
+use selvedge_simulation::play;
+
+/// How many seeds are played, each twice.
+const SEEDS: u64 = 120;
+
+/// Transitions so rare that these few seeds may miss them. The long run reaches every one.
+const RARE: [&str; 12] = [
+    "paused, last task ends: failed",
+    "paused, deadline: stopping",
+    "paused, a task fails: stopping",
+    "stopping, force: timed_out",
+    "stopping, force: failed",
+    "timed_out, retry: running",
+    "running, total_timeout: failed",
+    "ready, total_timeout: failed",
+    "waiting (backoff), total_timeout: failed",
+    "stopping, timeout: cancelled",
+    "running, timeout: failed",
+    "pending, last need met: completed (signal)",
+];
+
+#[test]
+fn whatever_goes_wrong_no_promise_is_broken() {
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let many = Many { from: 0, seeds: SEEDS, jobs, planted: None, without: Parts::default() };
+    let outcome = many.play(|_| {});
+    if let Some(failure) = outcome.failure {
+        let shrunk = play::shrink(failure);
+        panic!("{}: {}\n{}", shrunk.violation.property, shrunk.violation.what, shrunk.command(None));
+    }
+    let missing: Vec<String> = outcome.coverage.missing();
+    let rare = |line: &String| RARE.iter().any(|rare| *line == format!("transition {rare}"));
+    let missed: Vec<&String> = missing.iter().filter(|line| !rare(line)).collect();
+    assert!(missed.is_empty(), "never reached in {SEEDS} seeds: {missed:?}");
+}
