@@ -114,16 +114,20 @@ fn tree(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut next = 0;
     while let Some(pid) = found.get(next).copied() {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        found.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        // Each thread has the children that it started.
+        for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
         next += 1;
     }
     found
 }
 
-/// The resident memory of processes that belong together. Shared memory, such as PostgreSQL's buffers, counts once.
+/// The resident memory of processes of one program. What they share, which is shared memory such as PostgreSQL's
+/// buffers and the program's own file, counts once.
 fn memory(pids: &[u32]) -> u64 {
-    let (mut own, mut shared) = (0, 0);
+    let (mut own, mut shared, mut files) = (0, 0, 0);
     for pid in pids {
         // One that has ended has none.
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -132,10 +136,11 @@ fn memory(pids: &[u32]) -> u64 {
             line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
                 * 1024
         };
-        own += field("RssAnon:") + field("RssFile:");
+        own += field("RssAnon:");
         shared = field("RssShmem:").max(shared);
+        files = field("RssFile:").max(files);
     }
-    own + shared
+    own + shared + files
 }
 
 /// Times of all processors since the system began, in ticks: with work of any kind, and altogether.

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn ratios_are_rounded_by_their_size() {
-        for (ratio, text) in [(0.125, "0.13×"), (1.04, "1.0×"), (9.96, "10.0×"), (12.6, "13×")] {
+        for (ratio, text) in [(0.126, "0.13×"), (1.04, "1.0×"), (9.96, "10.0×"), (12.6, "13×")] {
             assert_eq!(times(ratio), text);
         }
     }
