@@ -6,7 +6,10 @@
 
 /// A mistake that the server does not make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(not(feature = "planted"), allow(dead_code, unreachable_pub, reason = "the names are asked for, the list is not"))]
+#[cfg_attr(
+    not(feature = "planted"),
+    allow(dead_code, unreachable_pub, reason = "the names are asked for, the list is not")
+)]
 pub enum Bug {
     /// A commit does not ask whether the run is still as the decision found it.
     Unguarded,

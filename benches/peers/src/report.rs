@@ -110,10 +110,12 @@ impl Report {
         plot::svg("Selvedge beside its peers: how many times better (right is better)", &self.bars())
     }
 
-    /// What is drawn: peers that do the same, with the same durability.
+    /// What is drawn: peers that do the same with the same durability, at the shortest and the longest workflow.
     fn bars(&self) -> Vec<&Ratio> {
-        let drawn = [Contender::Restate.label(), Contender::Dbos.label()];
-        self.ratios.iter().filter(|ratio| drawn.contains(&ratio.theirs)).collect()
+        let drawn = [Contender::Restate, Contender::RestateTuned, Contender::Dbos].map(Contender::label);
+        let is_drawn =
+            |ratio: &&Ratio| drawn.contains(&ratio.theirs) && !["c", "e3"].contains(&ratio.workload);
+        self.ratios.iter().filter(is_drawn).collect()
     }
 
     /// What the disk and SQLite alone allow, and which part of it is left.

@@ -1,17 +1,20 @@
-//! `kill -9` under load, twenty times: nothing acknowledged is lost, no result is accepted twice, nothing is
-//! stuck.
+//! `kill -9` under load, twenty times, on a file and on a libsql server: nothing acknowledged is lost, no result is
+//! accepted twice, nothing is stuck.
 //!
 //! Clients and workers note every fact that the server has acknowledged. The server is killed when a random
 //! number of further facts has been noted, so that the moment falls anywhere between the commits of others;
-//! then it is started again and must know all of them. `CRASH_SEED` chooses other random numbers.
+//! then it is started again and must know all of them. `CRASH_SEED` chooses other random numbers, and
+//! `CRASH_ROUNDS` how often.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod facts;
 mod load;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use selvedge_test_sqld::Sqld;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -32,25 +35,41 @@ enum Blow {
     Kill,
     /// After what it does.
     Terminate,
+    /// It is its database server that is killed, and started again.
+    Database,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
-    blows(&[Blow::Kill; ROUNDS], 1).await;
+    blows(&vec![Blow::Kill; rounds()], 1, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_a_server_or_its_database_server_is_killed() {
+    let turns = [Blow::Kill, Blow::Database].into_iter().cycle().take(rounds());
+    blows(&turns.collect::<Vec<_>>(), 3, Some(Sqld::start())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_server_is_stopped() {
-    blows(&[Blow::Terminate; ROUNDS / 5], 2).await;
+    blows(&vec![Blow::Terminate; rounds() / 5], 2, None).await;
 }
 
-/// Puts a server under load, ends it once for each of these, and judges what is left at the end.
-async fn blows(blows: &[Blow], place: u8) {
+fn rounds() -> usize {
+    std::env::var("CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number"))
+}
+
+/// Puts a server under load, on a file or on this database server, ends it once for each of these, and judges
+/// what is left at the end.
+async fn blows(blows: &[Blow], place: u8, mut sqld: Option<Sqld>) {
     let seed = std::env::var("CRASH_SEED").map_or(SEED_DEFAULT, |seed| seed.parse().expect("a number"));
     eprintln!("CRASH_SEED={seed}");
     let mut random = Random::new(seed);
     let directory = directory();
-    let database = directory.path().join("crash.db");
+    let database = match &sqld {
+        Some(sqld) => PathBuf::from(sqld.url()),
+        None => directory.path().join("crash.db"),
+    };
     let address = own_address(place);
 
     let mut server = Server::at(&address, &database, &[]).await;
@@ -72,13 +91,25 @@ async fn blows(blows: &[Blow], place: u8) {
             Some(ended) = clients.join_next() => panic!("a client ended: {ended:?}"),
             Some(ended) = workers.join_next() => panic!("a worker ended: {ended:?}"),
         }
-        match blow {
-            Blow::Kill => server.process.kill(),
-            Blow::Terminate => assert_eq!(server.stop().await.code, Some(0)),
-        }
-        let known = load.facts_since_last_time();
-        server = Server::at(&address, &database, &[]).await;
-        load.moved_to(&server.url);
+        let known = match blow {
+            Blow::Database => {
+                let sqld = sqld.as_mut().expect("only a database server can be killed");
+                sqld.kill();
+                let known = load.facts_since_last_time();
+                sqld.restart();
+                known
+            }
+            Blow::Kill | Blow::Terminate => {
+                match blow {
+                    Blow::Terminate => assert_eq!(server.stop().await.code, Some(0)),
+                    Blow::Kill | Blow::Database => server.process.kill(),
+                }
+                let known = load.facts_since_last_time();
+                server = Server::at(&address, &database, &[]).await;
+                load.moved_to(&server.url);
+                known
+            }
+        };
         known.hold(&server.api()).await;
     }
 
