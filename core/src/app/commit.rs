@@ -292,7 +292,8 @@ impl<D: Database, P: Platform> App<D, P> {
                 None => return Err(no_outcome()),
             };
             match flight {
-                Some(flight) if made => flight.land(),
+                Some(flight) if outcome.first() == Some(&Outcome::Committed) => flight.land(),
+                // Made by an earlier try: others may have moved it on since, and it is not as it began any more.
                 Some(flight) => flight.refuse(),
                 None => {}
             }

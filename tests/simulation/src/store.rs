@@ -23,7 +23,7 @@ pub struct Store(Rc<Inner>);
 struct Inner {
     connection: Connection,
     /// What brings the tables back to where they were after the migration.
-    afresh: RefCell<Vec<Statement>>,
+    afresh: RefCell<Batch>,
 }
 
 thread_local! {
@@ -41,15 +41,15 @@ impl Store {
     /// This thread's migrated database, as if it were new. It is to be [kept](Store::keep) afterwards.
     pub fn migrated() -> Self {
         let store = KEPT.with(RefCell::take).unwrap_or_else(Self::migrate);
-        for statement in store.0.afresh.borrow().iter() {
-            store.0.connection.write(statement).expect("a table can be emptied and filled");
-        }
+        let afresh = store.0.afresh.borrow();
+        store.commit(std::slice::from_ref(&*afresh)).expect("tables can be emptied and filled");
+        drop(afresh);
         store
     }
 
     /// Hands the database over to this thread's next world.
     pub fn keep(self) {
-        if !self.0.afresh.borrow().is_empty() {
+        if !self.0.afresh.borrow().writes.is_empty() {
             KEPT.with(|kept| kept.replace(Some(self)));
         }
     }
@@ -61,7 +61,7 @@ impl Store {
         opened.map(drop).expect("an empty database is migrated");
         let names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
         let names: Vec<String> = store.rows(names, &[]).into_iter().map(|row| text(&row[0])).collect();
-        let mut afresh = Vec::new();
+        let mut afresh = Batch::default();
         for name in names {
             afresh.push(Statement::new(format!("DELETE FROM {name}"), vec![]));
             let rows = store.view(&[Statement::new(format!("SELECT * FROM {name}"), vec![])]);
