@@ -79,6 +79,9 @@ fn is_request_id(text: &str) -> bool {
     (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
+/// How many headers an answer has, about.
+const HEADERS_USUAL: usize = 10;
+
 /// A response without coding and without the headers that depend on it.
 struct Draft {
     status: StatusCode,
@@ -96,7 +99,7 @@ impl Draft {
             media: None,
             body: Bytes::new(),
             validator: None,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::with_capacity(HEADERS_USUAL),
         }
     }
 
@@ -159,8 +162,8 @@ impl Draft {
     ) -> Response<Body> {
         let coding = coding.filter(|_| self.body.len() >= COMPRESSED_BYTES_MIN);
         self.header(X_REQUEST_ID, &terms.request_id);
-        self.header(VARY, "Accept, Accept-Encoding");
-        self.header(X_CONTENT_TYPE_OPTIONS, "nosniff");
+        self.headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        self.headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let mut cached = "no-store";
         if let Some((version, format)) = self.validator.take() {
             let opaque = etag::opaque(&version, &format, coding.map_or("identity", Encoding::name));
@@ -170,9 +173,9 @@ impl Draft {
                 (self.status, self.media, self.body) = (StatusCode::NOT_MODIFIED, None, Bytes::new());
             }
         }
-        self.header(CACHE_CONTROL, cached);
+        self.headers.insert(CACHE_CONTROL, HeaderValue::from_static(cached));
         if let Some(coding) = coding.filter(|_| !self.body.is_empty()) {
-            self.header(CONTENT_ENCODING, coding.name());
+            self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
             self.body = encode(coding, &self.body);
         }
         self.send(terms)
@@ -180,7 +183,7 @@ impl Draft {
 
     fn send(mut self, terms: &Terms<'_>) -> Response<Body> {
         if let Some(media) = self.media {
-            self.header(CONTENT_TYPE, media);
+            self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
         }
         if !matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             self.headers.insert(CONTENT_LENGTH, self.body.len().into());
