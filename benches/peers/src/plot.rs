@@ -73,11 +73,10 @@ fn bars(out: &mut String, scale: &Scale, ratio: &Ratio, top: f64) {
         if ratio.connections == 1 { "1 caller".to_owned() } else { format!("{} callers", ratio.connections) };
     let _ = writeln!(
         out,
-        r##"<text x="{x}" y="{}" text-anchor="end" font-weight="bold">{}, {callers}</text><text x="{x}" y="{}" text-anchor="end" fill="#4a5568">{} to {}</text>"##,
+        r##"<text x="{x}" y="{}" text-anchor="end" font-weight="bold">{}, {callers}</text><text x="{x}" y="{}" text-anchor="end" fill="#4a5568">beside {}</text>"##,
         top + 13.0,
         escaped(ratio.title),
         top + 28.0,
-        escaped(ratio.ours),
         escaped(ratio.theirs),
         x = LEFT - 12.0,
     );

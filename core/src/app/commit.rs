@@ -131,8 +131,10 @@ impl<D: Database, P: Platform> App<D, P> {
                     Err(fault) => Err(fault),
                 };
                 if commits_nothing(&taken) {
-                    if hot.is_ahead() && !planted::is(Bug::RefusesAhead) {
-                        // The answer rests on a commit that may still fail: look again once it has landed.
+                    let is_sure = !hot.is_ahead() && hot.doubt() == Doubt::None;
+                    if !is_sure && !planted::is(Bug::RefusesAhead) {
+                        // The answer rests on a commit that may still fail, or has while this was decided: look
+                        // again once it has landed.
                         *place = None;
                         drop(place);
                         self.settle().await?;

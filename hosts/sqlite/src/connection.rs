@@ -232,10 +232,9 @@ mod tests {
     #[test]
     fn a_statement_is_prepared_once_whatever_its_parameters() {
         let connection = memory();
-        let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT)";
-        connection.write(&Statement::new(table, vec![])).expect("a table");
-        let index = "CREATE INDEX t_ready ON t (id) WHERE status = 'ready'";
-        connection.write(&Statement::new(index, vec![])).expect("an index");
+        let tables = "CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT);
+            CREATE INDEX t_ready ON t (id) WHERE status = 'ready';";
+        connection.raw().execute_batch(tables).expect("a table and an index");
         for sql in ["SELECT id FROM t ORDER BY id LIMIT ?1", "SELECT id FROM t WHERE status = ?1"] {
             for number in 0..3 {
                 let read = Statement::new(sql, vec![Cell::Integer(number)]);

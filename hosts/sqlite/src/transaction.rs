@@ -54,7 +54,7 @@ pub fn transact(
     let is_alone = matches!(calls, [batches] if batches.len() <= 1);
     if is_alone || !connection.is_careful() {
         let (answers, kept) = run(connection, calls, Frame::Transaction, ran)?;
-        if answers.iter().all(|answer| is_kept(answer)) {
+        if answers.iter().all(is_kept) {
             connection.control("COMMIT").map_err(commit_error)?;
             return Ok((answers, kept));
         }
