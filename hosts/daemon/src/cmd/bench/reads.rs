@@ -36,7 +36,7 @@ pub(super) async fn measure(args: &BenchArgs, server: &Server, connections: usiz
     let ids = newest(server, RUNS_READ).await?;
     let runs_read = move |number: u64| format!("/api/v1/runs/{}", ids[number as usize % ids.len()]);
     let gets = Arc::new(Gets { target: server.target.clone(), path: runs_read });
-    let pages = |number: u64| if number % 2 == 0 { PAGE } else { PAGE_OF_STATUS }.to_owned();
+    let pages = |number: u64| if number.is_multiple_of(2) { PAGE } else { PAGE_OF_STATUS }.to_owned();
     let pages = Arc::new(Gets { target: server.target.clone(), path: pages });
 
     let stop = Stop::default();
