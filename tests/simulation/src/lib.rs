@@ -1,8 +1,8 @@
 //! Worlds in which everything goes wrong, and what must hold in all of them.
 //!
-//! A seed makes a [plan](plan::Plan): servers, clients, workers and mishaps. The [world](world) plays it on
+//! A seed makes a [plan](plan::Plan): servers, clients, workers and mishaps. The [world] plays it on
 //! one thread and in a time of its own, on the real server over a real SQLite, in an order that the seed
-//! decides. [Properties](property) watch, beside a [model](model) that knows what a run may be. A seed that
+//! decides. [Properties](property) watch, beside a [model] that knows what a run may be. A seed that
 //! breaks a promise is [brought down](play::shrink) to the parts that it takes.
 //!
 //! `docs/simulation.md` says how to use it.
