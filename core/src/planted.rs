@@ -19,7 +19,7 @@ pub enum Bug {
     LostMeansFailed,
     /// A refusal is answered from a state that has not landed.
     RefusesAhead,
-    /// A refusal is answered from a state that another server may have moved on.
+    /// A refusal is answered from a state that may have been moved on since it was read.
     RefusesStale,
     /// A report counts after its lease has expired.
     ExpiredCounts,

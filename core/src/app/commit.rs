@@ -140,8 +140,9 @@ impl<D: Database, P: Platform> App<D, P> {
                         self.settle().await?;
                         continue;
                     }
-                    if self.settings.shared && fresh == Fresh::No && !planted::is(Bug::RefusesStale) {
-                        // Another server may have moved the run on, and no guard would tell.
+                    if fresh == Fresh::No && !planted::is(Bug::RefusesStale) {
+                        // Another server may have moved the run on, or a commit that was on its way when this
+                        // state was read; no guard would tell.
                         *place = None;
                         continue;
                     }
