@@ -4,7 +4,7 @@
 //! on its way to the disk, and the driver keeps the order. Every commit is guarded by the revision and the
 //! commit number that it was decided on, so a hot run that turns out wrong costs a retry and nothing else.
 //! What commits nothing (a refusal, a command for what is so already) has no such guard: it is answered only
-//! from a state that has landed. Whatever clients read comes from the database.
+//! from a state that has landed and was read within the request. Whatever clients read comes from the database.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

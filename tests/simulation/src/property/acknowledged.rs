@@ -73,7 +73,8 @@ fn started(id: Option<&str>, reply: &Reply, scene: &Scene) -> Result<(), String>
 fn steered(run: &Run, act: Act) -> Result<(), String> {
     let done = match act {
         Act::Pause | Act::PauseIf => run.pauses > 0,
-        Act::Resume => run.pauses == 0 || run.resumes > 0 || run.stops > 0,
+        // A run that was not paused when it was looked at goes on as it is.
+        Act::Resume => true,
         Act::Cancel | Act::Force => run.stops > 0,
         _ => run.retries > 0,
     };
