@@ -17,9 +17,7 @@ pub enum Bug {
     AnswersEarly,
     /// A lost reply is taken for a failure: the command is decided again and nobody looks for the first commit.
     LostMeansFailed,
-    /// A refusal is answered from a state that has not landed.
-    RefusesAhead,
-    /// A refusal is answered from a state that may have been moved on since it was read.
+    /// A refusal is answered from a state that has not landed, or may have been moved on since it was read.
     RefusesStale,
     /// A report counts after its lease has expired.
     ExpiredCounts,
@@ -80,11 +78,10 @@ mod switch {
 
     impl Bug {
         /// All of them with their words.
-        pub const ALL: [(Bug, &'static str); 14] = [
+        pub const ALL: [(Bug, &'static str); 13] = [
             (Bug::Unguarded, "unguarded"),
             (Bug::AnswersEarly, "answers-early"),
             (Bug::LostMeansFailed, "lost-means-failed"),
-            (Bug::RefusesAhead, "refuses-ahead"),
             (Bug::RefusesStale, "refuses-stale"),
             (Bug::ExpiredCounts, "expired-counts"),
             (Bug::ExtendedExpires, "extended-expires"),

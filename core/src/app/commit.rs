@@ -132,7 +132,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 };
                 if commits_nothing(&taken) {
                     let is_sure = !hot.is_ahead() && hot.doubt() == Doubt::None;
-                    if !is_sure && !planted::is(Bug::RefusesAhead) {
+                    if !is_sure && !planted::is(Bug::RefusesStale) {
                         // The answer rests on a commit that may still fail, or has while this was decided: look
                         // again once it has landed.
                         *place = None;
