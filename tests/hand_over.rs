@@ -2,10 +2,12 @@
 //! gets what, and what becomes of a lease whose claimant has gone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
+use selvedge::store::database::{Batch, Database, DatabaseError, Outcome, Row, Statement};
 use selvedge::value::Value;
 use selvedge::{App, Budget, Settings};
 use selvedge_libsql::{Local, local};
@@ -18,17 +20,57 @@ const ONE: &str = r#"{"selvedge":1,"name":"one","tasks":{"a":{"worker":"q"}}}"#;
 
 /// A server on a file, so that its commits are those of a disk.
 struct Server {
-    app: Arc<App<Local, TokioPlatform>>,
-    database: Local,
+    app: Arc<App<Deaf, TokioPlatform>>,
+    database: Deaf,
     _directory: tempfile::TempDir,
+}
+
+/// A database of which the answers to so many of the next writes are lost, and that cannot be read after each.
+#[derive(Debug, Clone)]
+struct Deaf {
+    inner: Local,
+    writes: Arc<AtomicUsize>,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Database for Deaf {
+    async fn read(&self, reads: Vec<Statement>) -> Result<Vec<Vec<Row>>, DatabaseError> {
+        match one_of(&self.reads) {
+            true => Err(unavailable()),
+            false => self.inner.read(reads).await,
+        }
+    }
+
+    fn write(&self, batches: Vec<Batch>) -> impl Future<Output = Result<Vec<Outcome>, DatabaseError>> {
+        let is_lost = one_of(&self.writes);
+        let writing = self.inner.write(batches);
+        async move {
+            let outcomes = writing.await;
+            if is_lost {
+                self.reads.fetch_add(1, Ordering::SeqCst);
+                return Err(unavailable());
+            }
+            outcomes
+        }
+    }
+}
+
+/// Takes one of so many, if any are left.
+fn one_of(left: &AtomicUsize) -> bool {
+    left.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+fn unavailable() -> DatabaseError {
+    DatabaseError::Unavailable { message: "the test says so".to_owned(), indeterminate: true }
 }
 
 impl Server {
     /// With both workflows started once: what is remembered of them is.
     async fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let database =
+        let inner =
             Local::open(&directory.path().join("t.db"), local::Options::default()).expect("it opens");
+        let database = Deaf { inner, writes: Arc::default(), reads: Arc::default() };
         let app = App::open(database.clone(), TokioPlatform::default(), Settings::default()).await;
         let server = Self { app: Arc::new(app.expect("it migrates")), database, _directory: directory };
         for (name, document) in [("chain", CHAIN), ("one", ONE)] {
@@ -59,7 +101,7 @@ impl Server {
     }
 
     fn commits(&self) -> u64 {
-        self.database.stats().commits
+        self.database.inner.stats().commits
     }
 }
 
@@ -170,6 +212,22 @@ async fn what_is_handed_to_a_claimant_that_has_gone_goes_back() {
 }
 
 #[tokio::test]
+async fn what_a_claim_was_answered_without_goes_back() {
+    let server = Server::new().await;
+    for id in ["a", "b"] {
+        server.ask("POST", "runs", &format!(r#"{{"workflow":"one","id":"{id}"}}"#)).await;
+    }
+    // A claim of both runs makes two commits. Its id makes no difference: after an answer nobody asks again.
+    server.database.writes.store(1, Ordering::SeqCst);
+    let body = r#"{"worker_id":"w","queues":["q"],"max_tasks":2,"claim_id":"c1"}"#;
+    let claimed = server.ask("POST", "tasks/claim", body).await;
+    assert_eq!(leases(&claimed).len(), 1, "one that is known, and one that is not: {claimed:?}");
+    server.app.drive(Budget::Idle).await;
+    let rest = server.ask("POST", "tasks/claim", &claim("v", "[]", "0s")).await;
+    assert_eq!(leases(&rest).len(), 1, "the other is there again, at once");
+}
+
+#[tokio::test]
 async fn a_worker_that_drains_is_handed_nothing() {
     let server = Server::new().await;
     let waiting = server.waiting("w", "[]").await;
@@ -184,7 +242,7 @@ fn claim(worker: &str, labels: &str, wait: &str) -> String {
     format!(r#"{{"worker_id":"{worker}","queues":["q"],"labels":{labels},"max_tasks":2,"wait":"{wait}"}}"#)
 }
 
-async fn ask(app: &App<Local, TokioPlatform>, method: &str, path: &str, body: &str) -> Value {
+async fn ask(app: &App<Deaf, TokioPlatform>, method: &str, path: &str, body: &str) -> Value {
     let request = Request::builder().method(method).uri(format!("/api/v1/{path}"));
     let request = match body {
         "" => request.body(Full::new(Bytes::new())),

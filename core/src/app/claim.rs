@@ -277,8 +277,10 @@ impl<D: Database, P: Platform> App<D, P> {
                 Err(error @ Fault::Store(_)) => failed = Some(error),
             }
         }
-        // After a failure nobody knows what was granted. Whoever gave the claim an id will ask for it again.
-        let in_doubt = failed.is_some() && asked.claim_id.is_none();
+        // After a failure nobody knows what was granted. Whoever gave the claim an id asks for it again, but not
+        // after an answer.
+        let asks_again = asked.claim_id.is_some() && tasks.is_empty();
+        let in_doubt = failed.is_some() && !asks_again;
         undelivered.leases.retain(|lease| in_doubt && !tasks.iter().any(|task| task.lease_id == *lease));
         match failed {
             Some(error) if tasks.is_empty() => Err(error),
