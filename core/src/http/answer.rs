@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::value::{Payload, Value};
+use crate::value::{Payload, Value, json_text};
 
 /// A success. [`close`](super::reply::close) gives it format, encoding and headers.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,8 +109,7 @@ impl Answer {
 impl AnswerBody {
     /// The JSON text of a resource.
     pub fn json<T: Serialize + ?Sized>(resource: &T) -> Self {
-        let text =
-            serde_json::to_string(resource).expect("resources have string keys and payloads that are JSON");
-        AnswerBody::Json(Payload::trusted(text.into()))
+        let text = json_text(resource).expect("resources have string keys and payloads that are JSON");
+        AnswerBody::Json(Payload::trusted(text))
     }
 }

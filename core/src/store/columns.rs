@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::time::Timestamp;
-use crate::value::Payload;
+use crate::value::{Payload, json_text};
 
 use super::StoreError;
 use super::database::{Cell, Row};
@@ -98,7 +98,7 @@ impl Columns {
 
 /// The JSON text of plain data.
 pub(crate) fn json_cell<T: serde::Serialize + ?Sized>(value: &T) -> Cell {
-    Cell::from(serde_json::to_string(value).expect("plain data has a JSON text"))
+    Cell::Text(json_text(value).expect("plain data has a JSON text"))
 }
 
 impl From<Timestamp> for Cell {

@@ -4,9 +4,10 @@
 //! turns into floats, are found by a scan of the number tokens; everything else by the rules of `Value`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::{Locations, ReadError, Value, rules, typed};
 
@@ -51,6 +52,20 @@ impl Value {
     pub fn canonical(&self) -> String {
         self.to_json()
     }
+}
+
+/// Room for the text of most resources and events, which would otherwise move several times as it grows.
+const TEXT_BYTES_USUAL: usize = 1024;
+
+/// The compact JSON text of plain data.
+///
+/// # Errors
+///
+/// As serde_json: a map with keys that are not text, or an implementation that fails.
+pub(crate) fn json_text<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Arc<str>> {
+    let mut text = Vec::with_capacity(TEXT_BYTES_USUAL);
+    serde_json::to_writer(&mut text, value)?;
+    Ok(std::str::from_utf8(&text).expect("serde_json writes UTF-8").into())
 }
 
 /// Where a byte offset lies in a text, as line and column, both from one, the column in characters.

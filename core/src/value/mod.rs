@@ -25,6 +25,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub(crate) use json::json_text;
 pub use locate::Locations;
 pub use payload::Payload;
 pub use pointer::Pointer;
