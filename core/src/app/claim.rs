@@ -260,7 +260,8 @@ impl<D: Database, P: Platform> App<D, P> {
             let along =
                 Claiming { claims: claims.into_iter().flatten().collect(), presence: presence.take() };
             let read = read.remove(&run);
-            grants.push(self.grant_in_run(asked, run, candidates, leases, read, along));
+            // Boxed, as everything that is joined: a join moves its futures.
+            grants.push(Box::pin(self.grant_in_run(asked, run, candidates, leases, read, along)));
         }
         let mut tasks: Vec<ClaimedTask> = Vec::new();
         let mut failed = None;

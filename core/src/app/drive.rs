@@ -57,7 +57,7 @@ impl<D: Database, P: Platform> App<D, P> {
             }
             let over = ends.is_some_and(|ends| self.is_past(ends));
             if !over && !self.is_closing() {
-                let claims = Executor::ALL.map(|executor| self.claim_own(executor, busy));
+                let claims = Executor::ALL.map(|executor| Box::pin(self.claim_own(executor, busy)));
                 let claimed = self.beside(&mut running, &mut busy, join_all(claims)).await;
                 for (executor, claimed) in Executor::ALL.into_iter().zip(claimed) {
                     match claimed {
@@ -165,9 +165,9 @@ impl<D: Database, P: Platform> App<D, P> {
         if runs.is_empty() && by_run.is_empty() {
             return Ok(false);
         }
-        let of_runs = join_all(runs.iter().map(|run| self.wake_run(tenant, run))).await;
-        let of_tasks =
-            join_all(by_run.into_iter().map(|(run, keys)| self.wake_tasks(tenant, run, keys))).await;
+        let of_runs = join_all(runs.iter().map(|run| Box::pin(self.wake_run(tenant, run)))).await;
+        let of_tasks = by_run.into_iter().map(|(run, keys)| Box::pin(self.wake_tasks(tenant, run, keys)));
+        let of_tasks = join_all(of_tasks).await;
         for outcome in of_runs.into_iter().chain(of_tasks) {
             match outcome {
                 // A run that is gone, or that somebody else has just moved on, needs nothing from us.

@@ -191,7 +191,7 @@ impl<D: Database, P: Platform> App<D, P> {
                 vec![FieldError::new("/items", message)],
             ));
         }
-        let items = join_all(items.into_iter().map(|report| self.report(report))).await;
+        let items = join_all(items.into_iter().map(|report| Box::pin(self.report(report)))).await;
         Ok(Answer::json(200, &Outcomes { items }))
     }
 

@@ -162,8 +162,8 @@ impl<D: Database, P: Platform> App<D, P> {
             }
             unwritten.chunks.clear();
         }
-        let writes =
-            unwritten.checkpoints.iter().map(|(key, value)| self.checkpoint(&lease.id, key, value.clone()));
+        let writes = unwritten.checkpoints.iter();
+        let writes = writes.map(|(key, value)| Box::pin(self.checkpoint(&lease.id, key, value.clone())));
         for outcome in join_all(writes).await {
             outcome?;
         }
