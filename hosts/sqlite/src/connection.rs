@@ -17,11 +17,16 @@ use crate::failure::Failure;
 /// Prepared statements that a connection keeps. The engine's SQL is a fixed set of a few hundred texts.
 const PREPARED_MAX: usize = 512;
 
+/// Where a text that lives as long as the program is, and its length.
+type Place = (usize, usize);
+
 /// A connection and what is known of the statements it has seen.
 pub struct Connection {
     raw: rusqlite::Connection,
     /// Texts known to hold one statement each.
     single: RefCell<HashSet<String>>,
+    /// The same of texts that live as long as the program, by where they are: nothing of them is hashed.
+    single_places: RefCell<HashSet<Place>>,
     /// For how many more transactions each batch gets a savepoint.
     careful: Counter<u32>,
 }
@@ -35,7 +40,12 @@ impl Connection {
         raw.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // libsql has foreign keys on by default, as no other SQLite has.
         raw.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;")?;
-        Ok(Connection { raw, single: RefCell::default(), careful: Counter::new(0) })
+        Ok(Connection {
+            raw,
+            single: RefCell::default(),
+            single_places: RefCell::default(),
+            careful: Counter::new(0),
+        })
     }
 
     /// The binding's own connection, for settings.
@@ -76,17 +86,20 @@ impl Connection {
     }
 
     fn read(&self, statement: &Statement) -> Result<Vec<Row>, Failure> {
-        let mut prepared = self.prepare(&statement.sql)?;
+        let mut prepared = self.prepare(statement)?;
         if !prepared.readonly() || prepared.column_count() == 0 {
             return Err(Failure::Statement(format!("the statement reads nothing: {}", statement.sql)));
         }
         let mut found = prepared.query(params_from_iter(statement.params.iter().map(Parameter)))?;
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
+            // Asked for each row: the first may have found another schema.
             let columns = row.as_ref().column_count();
-            rows.push(
-                (0..columns).map(|column| cell(column, row.get_ref(column)?)).collect::<Result<_, _>>()?,
-            );
+            let mut cells = Row::with_capacity(columns);
+            for column in 0..columns {
+                cells.push(cell(column, row.get_ref(column)?)?);
+            }
+            rows.push(cells);
         }
         Ok(rows)
     }
@@ -110,14 +123,26 @@ impl Connection {
         }
     }
 
-    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Failure> {
-        if !self.single.borrow().contains(sql) {
+    fn prepare(&self, statement: &Statement) -> Result<CachedStatement<'_>, Failure> {
+        let sql = &statement.sql;
+        let is_known = match sql {
+            Cow::Borrowed(text) => self.single_places.borrow().contains(&place(text)),
+            Cow::Owned(text) => self.single.borrow().contains(text),
+        };
+        if !is_known {
             self.check_single(sql)?;
-            let mut single = self.single.borrow_mut();
-            if single.len() == PREPARED_MAX {
-                single.clear();
+            match sql {
+                Cow::Borrowed(text) => {
+                    self.single_places.borrow_mut().insert(place(text));
+                }
+                Cow::Owned(text) => {
+                    let mut single = self.single.borrow_mut();
+                    if single.len() == PREPARED_MAX {
+                        single.clear();
+                    }
+                    single.insert(text.clone());
+                }
             }
-            single.insert(sql.into());
         }
         Ok(self.raw.prepare_cached(sql)?)
     }
@@ -142,8 +167,7 @@ impl Connection {
 /// takes as long as many a statement.
 pub(crate) struct Statements<'c> {
     connection: &'c Connection,
-    /// By the place and length of a text that lives as long as the program.
-    held: Vec<((*const u8, usize), CachedStatement<'c>)>,
+    held: Vec<(Place, CachedStatement<'c>)>,
 }
 
 impl Statements<'_> {
@@ -153,13 +177,13 @@ impl Statements<'_> {
     pub(crate) fn write(&mut self, statement: &Statement) -> Result<u64, Failure> {
         let parameters = params_from_iter(statement.params.iter().map(Parameter));
         let Cow::Borrowed(sql) = statement.sql else {
-            return Ok(writing(self.connection, &statement.sql)?.execute(parameters)? as u64);
+            return Ok(writing(self.connection, statement)?.execute(parameters)? as u64);
         };
-        let place = (sql.as_ptr(), sql.len());
+        let place = place(sql);
         let at = match self.held.iter().position(|(held, _)| *held == place) {
             Some(at) => at,
             None => {
-                self.held.push((place, writing(self.connection, sql)?));
+                self.held.push((place, writing(self.connection, statement)?));
                 self.held.len() - 1
             }
         };
@@ -167,13 +191,17 @@ impl Statements<'_> {
     }
 }
 
+fn place(text: &'static str) -> Place {
+    (text.as_ptr().addr(), text.len())
+}
+
 /// A statement that writes.
-fn writing<'c>(connection: &'c Connection, sql: &str) -> Result<CachedStatement<'c>, Failure> {
-    let prepared = connection.prepare(sql)?;
+fn writing<'c>(connection: &'c Connection, statement: &Statement) -> Result<CachedStatement<'c>, Failure> {
+    let prepared = connection.prepare(statement)?;
     // BEGIN, COMMIT, SAVEPOINT and their kin count as read-only too; they would break the frame that
     // the writer puts around a batch.
     if prepared.readonly() {
-        return Err(Failure::Statement(format!("the statement writes nothing: {sql}")));
+        return Err(Failure::Statement(format!("the statement writes nothing: {}", statement.sql)));
     }
     Ok(prepared)
 }
