@@ -30,16 +30,15 @@ use body::{Download, Flight, Traffic};
 
 pub use body::Upload;
 
-/// How long a client may take over the head of a request, and over the silence before it (HTTP/1.1).
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may have no request at all, at least; at most twice as long.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a connection may have no request at all, at least; at most twice as long, and once more if the head
+/// of one is under way by then.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a silent HTTP/2 client is asked whether it is there, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// What the head of a request may take.
+/// What the head of a request may take. Of headers there may be as many as hyper takes by itself, which is what
+/// the core takes, too: room for another number would be made anew for each request.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-const HEADERS_MAX: usize = 200;
 /// Requests at once within one HTTP/2 connection.
 const STREAMS_MAX: u32 = 250;
 /// The pause after the system refused a connection, mostly for want of file descriptors.
@@ -132,12 +131,8 @@ fn tune(stream: &TcpStream) -> std::io::Result<()> {
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
+    // No timer for each head: `idle` sees to those that do not come to their end.
+    builder.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
