@@ -68,8 +68,7 @@ impl Server {
     /// With both workflows started once: what is remembered of them is.
     async fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let inner =
-            Local::open(&directory.path().join("t.db"), local::Options::default()).expect("it opens");
+        let inner = Local::open(&directory.path().join("t.db"), local::Options::default()).expect("it opens");
         let database = Deaf { inner, writes: Arc::default(), reads: Arc::default() };
         let app = App::open(database.clone(), TokioPlatform::default(), Settings::default()).await;
         let server = Self { app: Arc::new(app.expect("it migrates")), database, _directory: directory };

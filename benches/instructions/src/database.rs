@@ -50,7 +50,7 @@ impl Database for Memory {
     }
 
     fn write(&self, batches: Vec<Batch>) -> impl Future<Output = Result<Vec<Outcome>, DatabaseError>> {
-        let answered = transact(&self.connection, &[&batches], &|| {});
+        let answered = transact(&self.connection, &mut vec![batches], &mut |_| {}, &|| {});
         let outcomes =
             answered.and_then(|(answers, _)| answers.into_iter().next().expect("one call, one answer"));
         if let Ok(outcomes) = &outcomes {

@@ -45,45 +45,55 @@ enum Applied {
 /// Runs the calls as one transaction, and returns the answer of each, with the number of batches that were
 /// kept; or the error of a transaction of which nothing was kept. `ran` is told of each statement.
 ///
+/// Whenever all have run, `more` may add calls that have come meanwhile; the transaction is committed once it adds
+/// none.
+///
 /// After an error the caller abandons the connection's transaction.
-pub fn transact(
+pub fn transact<C: AsRef<[Batch]>>(
     connection: &Connection,
-    calls: &[&[Batch]],
+    calls: &mut Vec<C>,
+    more: &mut impl FnMut(&mut Vec<C>),
     ran: &impl Fn(),
 ) -> Result<(Vec<Answer>, usize), DatabaseError> {
-    let is_alone = matches!(calls, [batches] if batches.len() <= 1);
+    let is_alone = matches!(&calls[..], [call] if call.as_ref().len() <= 1);
     if is_alone || !connection.is_careful() {
-        let (answers, kept) = run(connection, calls, Frame::Transaction, ran)?;
+        let (answers, kept) = run(connection, calls, more, Frame::Transaction, ran)?;
         if answers.iter().all(is_kept) {
             connection.control("COMMIT").map_err(commit_error)?;
             return Ok((answers, kept));
         }
         connection.control("ROLLBACK").map_err(Failure::into_error)?;
-        if is_alone {
+        if calls.len() == 1 && is_alone {
             return Ok((answers, kept));
         }
         connection.be_careful(CAREFUL_TRANSACTIONS);
     }
-    let (answers, kept) = run(connection, calls, Frame::Savepoint, ran)?;
+    let (answers, kept) = run(connection, calls, more, Frame::Savepoint, ran)?;
     connection.control("COMMIT").map_err(commit_error)?;
     Ok((answers, kept))
 }
 
 /// Begins a transaction and runs the calls in it; without savepoints only as far as every batch is kept.
-fn run(
+fn run<C: AsRef<[Batch]>>(
     connection: &Connection,
-    calls: &[&[Batch]],
+    calls: &mut Vec<C>,
+    more: &mut impl FnMut(&mut Vec<C>),
     frame: Frame,
     ran: &impl Fn(),
 ) -> Result<(Vec<Answer>, usize), DatabaseError> {
     connection.control("BEGIN IMMEDIATE").map_err(Failure::into_error)?;
     let mut statements = connection.statements();
-    let mut answers = Vec::with_capacity(calls.len());
-    for batches in calls {
-        let answer = call(connection, &mut statements, batches, frame, ran);
-        answers.push(answer.map_err(Failure::into_error)?);
-        if frame == Frame::Transaction && !answers.last().is_some_and(is_kept) {
+    let mut answers: Vec<Answer> = Vec::with_capacity(calls.len());
+    while let Some(batches) = calls.get(answers.len()) {
+        let answer = call(connection, &mut statements, batches.as_ref(), frame, ran);
+        let answer = answer.map_err(Failure::into_error)?;
+        let goes_on = frame == Frame::Savepoint || is_kept(&answer);
+        answers.push(answer);
+        if !goes_on {
             break;
+        }
+        if answers.len() == calls.len() {
+            more(calls);
         }
     }
     let kept = answers.iter().flatten().flatten().filter(|outcome| **outcome == Outcome::Committed).count();
@@ -189,7 +199,32 @@ fn commit_error(failure: Failure) -> DatabaseError {
 
 #[cfg(test)]
 mod tests {
+    use selvedge::store::database::{Cell, Statement};
+
     use super::*;
+
+    #[test]
+    fn calls_that_come_meanwhile_join_the_transaction() {
+        let raw = rusqlite::Connection::open_in_memory().expect("memory");
+        let connection = Connection::new(raw).expect("it can be set up");
+        let call = |sql: &'static str| {
+            let mut batch = Batch::default();
+            batch.push(Statement::new(sql, vec![]));
+            vec![batch]
+        };
+        let insert = "INSERT INTO t VALUES (1)";
+        let mut calls = vec![call("CREATE TABLE t (id INTEGER PRIMARY KEY)")];
+        // The second of two equal inserts is refused, so that all of it is done again.
+        let mut late = vec![call("INSERT INTO t VALUES (2)"), call(insert), call(insert)];
+        let statements = std::cell::Cell::new(0);
+        let count = || statements.set(statements.get() + 1);
+        let done = transact(&connection, &mut calls, &mut |calls| calls.extend(late.pop()), &count);
+        let (kept, refused) = (|| Ok(vec![Outcome::Committed]), Ok(vec![Outcome::Refused(0)]));
+        assert_eq!(done, Ok((vec![kept(), kept(), refused, kept()], 3)));
+        assert_eq!(statements.get(), 3 + 4, "the first three, and then all");
+        let read = Statement::new("SELECT count(*) FROM t", vec![]);
+        assert_eq!(connection.view(&[read]), Ok(vec![vec![vec![Cell::Integer(2)]]]));
+    }
 
     #[test]
     fn only_a_commit_that_broke_off_leaves_doubt() {

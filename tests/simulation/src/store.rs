@@ -88,7 +88,7 @@ impl Store {
 
     /// Commits the batches of one call.
     pub fn commit(&self, batches: &[Batch]) -> Result<Vec<Outcome>, DatabaseError> {
-        match transact(&self.0.connection, &[batches], &|| {}) {
+        match transact(&self.0.connection, &mut vec![batches], &mut |_| {}, &|| {}) {
             Ok((mut answers, _)) => answers.pop().expect("one call, one answer"),
             Err(error) => {
                 self.0.connection.abandon();

@@ -1,7 +1,8 @@
 //! The thread that writes: group commit.
 //!
-//! Whatever waits when a transaction begins goes into it, each batch in a savepoint of its own, and one
-//! fsync makes all of them durable; nobody is answered before it. While it runs, the next group gathers.
+//! Whatever waits when a transaction begins goes into it, and whatever has come by the time that this has run,
+//! and so on until nobody waits or the group is full. One fsync makes all of them durable; nobody is answered
+//! before it. While it runs, the next group gathers.
 //!
 //! What a failure undoes and who is told is the table of `selvedge_sqlite`'s `transact`. After a transaction
 //! that was lost the connection is opened anew. Batches that came later stay in line and are applied in order
@@ -49,7 +50,15 @@ pub(super) struct Writer {
     connection: Option<Connection>,
     source: Source,
     line: Receiver<Job>,
+    /// A job that was taken from the line when its turn had not come.
+    kept: Option<Job>,
     counters: Arc<Counters>,
+}
+
+/// How large a group has become.
+struct Gathering {
+    batches: usize,
+    bytes: usize,
 }
 
 impl Job {
@@ -65,25 +74,18 @@ impl Writer {
         line: Receiver<Job>,
         counters: Arc<Counters>,
     ) -> Self {
-        Writer { connection: Some(connection), source, line, counters }
+        Writer { connection: Some(connection), source, line, kept: None, counters }
     }
 
     /// Works until every sender is gone and the line is empty, then closes the database.
     pub(super) fn run(mut self) {
-        let mut next = self.line.recv().ok();
-        while let Some(job) = next {
-            next = match job {
-                Job::Write(first) => {
-                    let (group, after) = self.gather(first);
-                    self.commit(group);
-                    after
-                }
+        while let Some(job) = self.kept.take().or_else(|| self.line.recv().ok()) {
+            match job {
+                Job::Write(first) => self.commit(vec![first]),
                 Job::Read { reads, reply } => {
                     let _ = reply.send(self.read(&reads));
-                    None
                 }
-            };
-            next = next.or_else(|| self.line.recv().ok());
+            }
         }
         if let (Source::File { .. }, Some(connection)) = (&self.source, &self.connection) {
             // Where this fails, everything is in the log still and the next to open the file finds it.
@@ -91,28 +93,9 @@ impl Writer {
         }
     }
 
-    /// Takes the calls that wait behind the first, up to the limits, and a job of another kind that ended
-    /// the search.
-    fn gather(&self, first: Call) -> (Vec<Call>, Option<Job>) {
-        let (mut batches, mut bytes) = (first.batches.len(), first.bytes());
-        let mut group = vec![first];
-        while batches < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
-            match self.line.try_recv() {
-                Ok(Job::Write(call)) => {
-                    batches += call.batches.len();
-                    bytes += call.bytes();
-                    group.push(call);
-                }
-                Ok(read @ Job::Read { .. }) => return (group, Some(read)),
-                Err(_) => break,
-            }
-        }
-        (group, None)
-    }
-
-    /// Commits a group as one transaction and answers everybody in it.
-    fn commit(&mut self, group: Vec<Call>) {
-        match self.transact(&group) {
+    /// Commits a group, with those that join it, as one transaction and answers everybody in it.
+    fn commit(&mut self, mut group: Vec<Call>) {
+        match self.transact(&mut group) {
             Ok(answers) => {
                 for (call, answer) in group.into_iter().zip(answers) {
                     // Nobody has to wait for the answer.
@@ -129,11 +112,14 @@ impl Writer {
     }
 
     /// The answers of a group that was committed, or the error of one of which nothing was.
-    fn transact(&mut self, group: &[Call]) -> Result<Vec<Answer>, DatabaseError> {
-        let counters = self.counters.clone();
-        let connection = self.connection().map_err(Failure::into_error)?;
-        let calls: Vec<&[Batch]> = group.iter().map(|call| call.batches.as_slice()).collect();
-        let (answers, kept) = transact(connection, &calls, &|| counters.add_statement())?;
+    fn transact(&mut self, group: &mut Vec<Call>) -> Result<Vec<Answer>, DatabaseError> {
+        self.connection().map_err(Failure::into_error)?;
+        let Self { connection, line, kept: other, counters, .. } = self;
+        let connection = connection.as_ref().expect("it is open");
+        let mut gathering = Gathering::of(group);
+        gathering.gather(line, group, other);
+        let mut more = |group: &mut Vec<Call>| gathering.gather(line, group, other);
+        let (answers, kept) = transact(connection, group, &mut more, &|| counters.add_statement())?;
         if kept > 0 {
             counters.add_commit(kept as u64);
         }
@@ -161,6 +147,39 @@ impl Writer {
         if let Source::File { .. } = self.source {
             self.connection = None;
         }
+    }
+}
+
+impl Gathering {
+    fn of(group: &[Call]) -> Self {
+        let mut gathering = Self { batches: 0, bytes: 0 };
+        group.iter().for_each(|call| gathering.add(call));
+        gathering
+    }
+
+    /// Adds the calls in line to the group, up to the limits. A job of another kind ends the group and is kept.
+    fn gather(&mut self, line: &Receiver<Job>, group: &mut Vec<Call>, other: &mut Option<Job>) {
+        while other.is_none() && self.batches < GROUP_BATCHES_MAX && self.bytes < GROUP_BYTES_MAX {
+            match line.try_recv() {
+                Ok(Job::Write(call)) => {
+                    self.add(&call);
+                    group.push(call);
+                }
+                Ok(read @ Job::Read { .. }) => *other = Some(read),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn add(&mut self, call: &Call) {
+        self.batches += call.batches.len();
+        self.bytes += call.bytes();
+    }
+}
+
+impl AsRef<[Batch]> for Call {
+    fn as_ref(&self) -> &[Batch] {
+        &self.batches
     }
 }
 
@@ -321,13 +340,16 @@ mod tests {
         ];
         for (make, waiting, expected) in rows {
             let (jobs, line) = channel();
-            let writer =
-                Writer::new(Source::Memory, connection::memory().expect("memory"), line, Arc::default());
             for _ in 1..waiting {
-                jobs.send(Job::Write(make())).expect("the writer is there");
+                jobs.send(Job::Write(make())).expect("the line is there");
             }
-            let (group, after) = writer.gather(make());
-            assert_eq!((group.len(), after.is_none()), (expected, true), "{waiting} waiting");
+            let (mut group, mut other) = (vec![make()], None);
+            let mut gathering = Gathering::of(&group);
+            // The second time, when the group has run, finds it as full as it was.
+            for _ in 0..2 {
+                gathering.gather(&line, &mut group, &mut other);
+                assert_eq!((group.len(), other.is_none()), (expected, true), "{waiting} waiting");
+            }
         }
     }
 
