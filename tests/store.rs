@@ -20,7 +20,7 @@ const ACCEPTED: [(&str, &str, &str); 2] = [
 ];
 
 /// How many migrations there are.
-const MIGRATIONS: usize = 4;
+const MIGRATIONS: usize = 5;
 
 /// Requests that make every statement of the server's run at least once. `{lease}` is the last lease.
 const SCRIPT: &[(&str, &str, &str)] = &[
@@ -152,8 +152,11 @@ async fn no_statement_looks_through_a_table_or_sorts() {
     let mut used = [false; ACCEPTED.len()];
     let seen = recorder.seen();
     let planner = planner(&database).await;
-    let changes_tables = |sql: &str| ["CREATE", "ALTER", "DROP"].iter().any(|word| sql.starts_with(word));
-    for sql in seen.iter().filter(|sql| !changes_tables(sql)) {
+    // A migration makes tables, fills them from others, and is done once.
+    let migrates = |sql: &str| {
+        ["CREATE", "ALTER", "DROP"].iter().any(|word| sql.starts_with(word)) || sql.contains("_in_order")
+    };
+    for sql in seen.iter().filter(|sql| !migrates(sql)) {
         for line in plan(&planner, sql) {
             if !looks_through_a_table(&line) && !line.contains("TEMP B-TREE") {
                 continue;
