@@ -147,11 +147,16 @@ impl<D: Database, P: Platform> App<D, P> {
                         continue;
                     }
                 }
+                let taken = match taken {
+                    Ok(decided) => self.hand_over(Some(&mut *hot), decided).await,
+                    Err(fault) => Err(fault),
+                };
                 if matches!(taken, Err(Fault::Contended)) {
+                    // What was read on the way is of a later state than the one that was decided on.
                     *place = None;
                     continue;
                 }
-                let (mut decided, mut seats) = self.hand_over(Some(&mut *hot), taken?).await?;
+                let (mut decided, mut seats) = taken?;
                 let mut batch = Batch::default();
                 if !decided.events.is_empty() {
                     self.stamp(&mut decided.after.run);
