@@ -96,8 +96,7 @@ impl Scene {
     /// What has been committed since this was asked last. The error is what the model says against it.
     pub fn look(&mut self) -> Result<Vec<Commit>, String> {
         if !self.is_migrated {
-            let sql = "SELECT 1 FROM sqlite_master WHERE name = 'history'";
-            self.is_migrated = !self.store.rows(sql, &[]).is_empty();
+            self.is_migrated = self.store.is_migrated();
             if !self.is_migrated {
                 return Ok(Vec::new());
             }

@@ -75,6 +75,11 @@ impl Store {
         store
     }
 
+    /// Whether a server has made the tables.
+    pub fn is_migrated(&self) -> bool {
+        !self.rows("SELECT 1 FROM sqlite_master WHERE name = 'history'", &[]).is_empty()
+    }
+
     /// The rows of a statement, for those who check.
     pub fn rows(&self, sql: &'static str, params: &[Cell]) -> Vec<Row> {
         let rows = self.view(&[Statement::new(sql, params.to_vec())]);

@@ -164,6 +164,10 @@ impl World {
             }
         }
         let scene = &self.scene;
+        if !scene.store.is_migrated() {
+            // Whoever was there left before a server was.
+            return Ok(());
+        }
         for property in &mut self.properties {
             property.finish(scene).map_err(|what| (property.name().to_owned(), what))?;
         }

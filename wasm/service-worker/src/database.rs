@@ -115,7 +115,7 @@ impl Paged {
     fn apply(&self, batches: &[Batch]) -> Result<Vec<Outcome>, DatabaseError> {
         self.check()?;
         let connection = &self.shared.connection;
-        let applied = transact(connection, &[batches], &|| ());
+        let applied = transact(connection, &mut vec![batches], &mut |_| {}, &|| {});
         if applied.is_err() {
             connection.abandon();
         }
