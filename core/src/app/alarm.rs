@@ -1,6 +1,6 @@
 //! When the drive is needed next, and the bell that says that it is needed now.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use event_listener::Event;
@@ -16,6 +16,8 @@ pub(super) struct Alarm {
     /// The next time is earlier than the drive last knew.
     moved: AtomicBool,
     late: AtomicBool,
+    /// The time at which the drive last came by, in milliseconds.
+    came_by: AtomicI64,
     bell: Event,
 }
 
@@ -36,11 +38,13 @@ impl Alarm {
         }
     }
 
-    /// Whether the drive has to look now; then it begins to.
+    /// Whether the drive has to look now; then it begins to. It has to when the clock was set back: what it knows is
+    /// by a clock that no longer goes, and on a shared database by one that never went.
     pub(super) fn begin(&self, now: Timestamp) -> bool {
         self.moved.store(false, Ordering::SeqCst);
+        let is_set_back = self.came_by.swap(now.as_millis(), Ordering::SeqCst) > now.as_millis();
         let is_due = self.next().is_some_and(|next| next <= now);
-        if !is_due && !self.is_needed() {
+        if !is_due && !is_set_back && !self.is_needed() {
             return false;
         }
         self.take();
