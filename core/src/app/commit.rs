@@ -389,15 +389,19 @@ impl<D: Database, P: Platform> App<D, P> {
             return Ok(());
         }
         let sets = |need: &Need| matches!(need, Need::Running | Need::Unsuccessful | Need::Signals(_));
-        if hot.is_ahead_of_rows || asked.iter().any(sets) {
+        let settled = hot.is_ahead_of_rows || asked.iter().any(sets);
+        if settled {
             self.settle().await?;
             hot.is_ahead_of_rows = false;
         }
         reads.push(runs::guard_of(&hot.run));
         let mut answers = self.database.read(reads).await?;
         let guard = answers.pop().and_then(|mut rows| rows.pop()).map(runs::read_guard).transpose()?;
-        if guard.is_none_or(|guard| guard.is_beyond(Guard::of(&hot.run))) {
-            // Somebody has moved the run on since its header was read: these rows are not of that state.
+        let own = Guard::of(&hot.run);
+        // Somebody has moved the run on since its header was read. Or a commit that this state rests on was lost: it
+        // may still land, with rows that these lack.
+        let is_other = |guard: Guard| guard.is_beyond(own) || (settled && guard != own);
+        if guard.is_none_or(is_other) {
             return Err(Fault::Contended);
         }
         for (need, rows) in asked.into_iter().zip(answers) {

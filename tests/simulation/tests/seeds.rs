@@ -12,13 +12,15 @@ use selvedge_simulation::play;
 const SEEDS: u64 = 120;
 
 /// Worlds further on in which a promise was broken once.
-const FOUND: [u64; 3] = [
+const FOUND: [u64; 4] = [
     // A drive that looked at a due timer for ever: another server had moved its run on.
     15_789,
     // A world of our own making that could not be: somebody else's commit before there were tables.
     19_897,
     // A machine's clock that was set back by half a minute, and a drive that waited for it to come there again.
     35_136,
+    // A signal whose commit landed late, under a decision that had read signals without it.
+    93_467,
 ];
 
 /// Transitions so rare that these few seeds may miss them. The long run reaches every one.
