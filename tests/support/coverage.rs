@@ -27,11 +27,11 @@ impl Default for Catalogue {
 impl Coverage {
     /// Notes an answer.
     pub fn note(&mut self, catalogue: &Catalogue, method: &Method, path: &str, status: u16, body: &Value) {
-        if let Route::Operation(operation, _) = catalogue.0.find(method, path)
+        if let Route::Operation(row, _) = catalogue.0.find(method, path)
             && (200..300).contains(&status)
             && method != Method::HEAD
         {
-            self.operations.insert(operation.id);
+            self.operations.insert(row.operation.id);
         }
         let slug = body.get("type").and_then(Value::as_str).and_then(|kind| kind.rsplit('/').next());
         if status >= 400

@@ -50,7 +50,7 @@ impl Keep {
         let fingerprint = call.fingerprint()?;
         Ok(Some(Self {
             tenant: tenant.clone(),
-            scope: digest(&[call.operation.method.name(), &call.target, &key]),
+            scope: digest(&[call.operation.method.name(), call.target(), &key]),
             digest: hex(&fingerprint),
             now,
             kept: AtomicBool::new(false),

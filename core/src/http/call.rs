@@ -7,8 +7,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH};
+use http::{HeaderMap, Uri};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -30,21 +30,23 @@ use super::strict;
 pub struct Call<'a> {
     /// What is called.
     pub operation: &'static Operation,
-    /// The request's id, theirs or ours.
-    pub request_id: String,
-    /// The path below the base path, as it stands in the URL.
-    pub target: String,
+    pub(super) uri: Uri,
     /// The format that the client gets, for operations that can answer in several.
     pub media: Media,
     /// What the response needs of the request.
     pub(super) terms: Terms<'a>,
     /// The parameters of the path, decoded.
-    pub(super) path: Vec<(String, String)>,
+    pub(super) path: Vec<(&'a str, String)>,
     pub(super) query: Pairs,
     pub(super) content: Content,
 }
 
 impl Call<'_> {
+    /// The path below the base path, as it stands in the URL.
+    pub fn target(&self) -> &str {
+        &self.uri.path()[self.terms.base_path.len()..]
+    }
+
     /// A parameter of the path.
     ///
     /// # Errors
@@ -53,7 +55,7 @@ impl Call<'_> {
         let (_, text) = self
             .path
             .iter()
-            .find(|(known, _)| known == name)
+            .find(|(known, _)| *known == name)
             .expect("a handler asks for parameters of its own path");
         text.parse()
             .map_err(|error: T::Err| Problem::invalid_parameter(format!("/path/{name}"), error.to_string()))

@@ -56,6 +56,9 @@ pub async fn read<B: http_body::Body>(
     if announced_length(headers).max(body.size_hint().lower()) > bytes_max as u64 {
         return Err(too_long());
     }
+    if body.is_end_stream() {
+        return Ok(Content::None);
+    }
     let bytes = match Limited::new(body.map_err(|_| BrokenOff), bytes_max).collect().await {
         Ok(whole) => whole.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(too_long()),

@@ -34,11 +34,12 @@ use super::call::Call;
 use super::catalogue::Operation;
 use super::content;
 use super::limits::{HEADERS_BYTES_MAX, HEADERS_MAX, URL_BYTES_MAX};
-use super::negotiate::{Accept, Media, offers};
+use super::negotiate::{Accept, Media};
 use super::problem::{FieldError, Problem, Slug};
 use super::query::Pairs;
 use super::reply::{self, Terms};
-use super::route::{Allow, Route, Routes};
+use super::route::{Allow, Route, Routes, Row};
+use matchit::Params;
 
 /// A catalogue at the place where it is served.
 #[derive(Debug)]
@@ -76,32 +77,32 @@ impl Exchange {
             Err(problem) => return Opened::Done(reply::refuse(problem, &terms)),
         };
         match content::read(admitted.operation, &terms.headers, body, self.body_bytes_max).await {
-            Ok(content) => Opened::Call(admitted.into_call(terms, content)),
+            Ok(content) => Opened::Call(admitted.into_call(uri, terms, content)),
             Err(problem) => Opened::Done(reply::refuse(problem, &terms)),
         }
     }
 
     /// Everything that can be said without the body.
-    fn admit(&self, uri: &Uri, terms: &Terms<'_>) -> Result<Admitted, Problem> {
+    fn admit(&self, uri: &Uri, terms: &Terms<'_>) -> Result<Admitted<'_>, Problem> {
         check_lengths(uri, &terms.headers)?;
         let target = uri
             .path()
             .strip_prefix(self.base_path.as_str())
             .filter(|rest| rest.is_empty() || rest.starts_with('/'))
             .ok_or_else(|| outside(uri.path(), &self.base_path))?;
-        let (operation, path) = match self.routes.find(&terms.method, target) {
-            Route::Operation(operation, path) => (operation, path),
+        let (row, path) = match self.routes.find(&terms.method, target) {
+            Route::Operation(row, path) => (row, path),
             Route::Options(allow) => return Ok(Admitted::Options(allow)),
             Route::WrongMethod(allow) => return Err(wrong_method(terms, target, allow)),
             Route::Nowhere => return Err(self.nowhere(terms, target)),
         };
         let path = decode_path(&path)?;
         let query = Pairs::parse(uri.query().unwrap_or_default())?;
-        if operation.query.is_none() {
+        if row.operation.query.is_none() {
             query.require_none()?;
         }
-        let media = negotiate(operation, &terms.accept)?;
-        Ok(Admitted::Call(Ready { operation, target: target.to_owned(), media, path, query }))
+        let media = negotiate(row, &terms.accept)?;
+        Ok(Admitted::Call(Ready { operation: row.operation, media, path, query }))
     }
 
     fn nowhere(&self, terms: &Terms<'_>, target: &str) -> Problem {
@@ -113,26 +114,24 @@ impl Exchange {
 }
 
 /// What is left to do.
-enum Admitted {
-    Call(Ready),
+enum Admitted<'a> {
+    Call(Ready<'a>),
     Options(Allow),
 }
 
 /// A call without its body.
-struct Ready {
+struct Ready<'a> {
     operation: &'static Operation,
-    target: String,
     media: Media,
-    path: Vec<(String, String)>,
+    path: Vec<(&'a str, String)>,
     query: Pairs,
 }
 
-impl Ready {
-    fn into_call(self, terms: Terms<'_>, content: content::Content) -> Call<'_> {
+impl<'a> Ready<'a> {
+    fn into_call(self, uri: Uri, terms: Terms<'a>, content: content::Content) -> Call<'a> {
         Call {
             operation: self.operation,
-            request_id: terms.request_id.clone(),
-            target: self.target,
+            uri,
             media: self.media,
             terms,
             path: self.path,
@@ -171,12 +170,12 @@ fn wrong_method(terms: &Terms<'_>, target: &str, Allow(allow): Allow) -> Problem
     Problem { allow: Some(allow), ..Problem::new(Slug::MethodNotAllowed, detail) }
 }
 
-fn decode_path(raw: &[(&str, &str)]) -> Result<Vec<(String, String)>, Problem> {
-    let mut path = Vec::new();
+fn decode_path<'k>(raw: &Params<'k, '_>) -> Result<Vec<(&'k str, String)>, Problem> {
+    let mut path = Vec::with_capacity(raw.len());
     let mut errors = Vec::new();
-    for (name, value) in raw {
+    for (name, value) in raw.iter() {
         match percent_decode_str(value).decode_utf8() {
-            Ok(text) => path.push(((*name).to_owned(), text.into_owned())),
+            Ok(text) => path.push((name, text.into_owned())),
             Err(_) => errors.push(FieldError::new(
                 format!("/path/{name}"),
                 format!("expected UTF-8 with percent escapes, found {value:?}"),
@@ -186,12 +185,11 @@ fn decode_path(raw: &[(&str, &str)]) -> Result<Vec<(String, String)>, Problem> {
     if errors.is_empty() { Ok(path) } else { Err(Problem::with_errors(Slug::InvalidParameter, errors)) }
 }
 
-fn negotiate(operation: &Operation, accept: &Accept) -> Result<Media, Problem> {
-    let offers = offers(operation);
+fn negotiate(Row { offers, .. }: &Row, accept: &Accept) -> Result<Media, Problem> {
     if offers.is_empty() {
         return Ok(Media::Json);
     }
-    accept.choose(&offers).ok_or_else(|| {
+    accept.choose(offers).ok_or_else(|| {
         let names: Vec<&str> = offers.iter().map(|media| media.name()).collect();
         Problem::new(Slug::NotAcceptable, format!("this operation answers in {}", names.join(", ")))
     })

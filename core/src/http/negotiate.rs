@@ -32,9 +32,9 @@ pub enum Media {
     Text(&'static str),
 }
 
-/// What a client takes, with its preferences.
+/// What a client takes, with its preferences; `None`: whatever there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accept(Vec<Range>);
+pub struct Accept(Option<Vec<Range>>);
 
 /// One element of `Accept`: a type, a family of types, or all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +89,10 @@ impl Media {
 impl Accept {
     /// What the request says, or everything if it says nothing.
     pub fn of(headers: &HeaderMap) -> Self {
-        let ranges: Vec<Range> = match joined(headers, ACCEPT) {
-            Some(text) if !text.trim().is_empty() => weighted(&text)
-                .map(|(pattern, weight)| Range { pattern: pattern.to_ascii_lowercase(), weight })
-                .collect(),
-            _ => vec![Range { pattern: "*/*".to_owned(), weight: WEIGHT_MAX }],
-        };
-        Self(ranges)
+        let text = joined(headers, ACCEPT).filter(|text| !text.trim().is_empty());
+        let read =
+            |(pattern, weight): (&str, Weight)| Range { pattern: pattern.to_ascii_lowercase(), weight };
+        Self(text.map(|text| weighted(&text).map(read).collect()))
     }
 
     /// The best of the offers for this client; among equals the one it named most closely, then the first.
@@ -120,6 +117,9 @@ impl Accept {
 
     /// How much the client wants this type; none if it does not take it. The closest range counts.
     fn liking(&self, media_type: &str) -> Option<Liking> {
+        let Some(ranges) = &self.0 else {
+            return Some(Liking { weight: WEIGHT_MAX, closeness: 1 });
+        };
         let wanted = essence(media_type);
         let family = wanted.split('/').next().unwrap_or_default();
         let closeness = |pattern: &str| match pattern.strip_suffix("/*") {
@@ -127,8 +127,7 @@ impl Accept {
             Some(range_family) => (range_family == family).then_some(2),
             None => (pattern == wanted).then_some(3),
         };
-        let closest = self
-            .0
+        let closest = ranges
             .iter()
             .filter_map(|range| Some(Liking { closeness: closeness(&range.pattern)?, weight: range.weight }))
             .max_by_key(|liking| (liking.closeness, liking.weight));

@@ -27,7 +27,7 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 #[derive(Debug)]
 pub(super) struct Terms<'a> {
     pub(super) base_path: &'a str,
-    pub(super) request_id: String,
+    pub(super) request_id: HeaderValue,
     pub(super) accept: Accept,
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
@@ -57,10 +57,10 @@ pub(super) fn options(allow: &Allow, terms: &Terms<'_>) -> Response<Body> {
 
 impl<'a> Terms<'a> {
     pub(super) fn new(method: &Method, headers: HeaderMap, base_path: &'a str, random: [u8; 16]) -> Self {
-        let theirs = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_request_id(id));
-        let request_id = match theirs {
-            Some(id) => id.to_owned(),
-            None => crate::ids::hex(&random),
+        let request_id = match headers.get(X_REQUEST_ID).filter(|id| is_request_id(id.as_bytes())) {
+            Some(id) => id.clone(),
+            None => HeaderValue::from_maybe_shared(Bytes::from(crate::ids::hex(&random)))
+                .expect("hexadecimal digits may stand in a header"),
         };
         Self { base_path, request_id, accept: Accept::of(&headers), method: method.clone(), headers }
     }
@@ -75,8 +75,8 @@ impl<'a> Terms<'a> {
     }
 }
 
-fn is_request_id(text: &str) -> bool {
-    (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+fn is_request_id(text: &[u8]) -> bool {
+    (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
 }
 
 /// How many headers an answer has, about.
@@ -134,7 +134,8 @@ impl Draft {
             draft.header(ALLOW, allow);
         }
         draft.replayed(problem.replayed);
-        let document = problem.into_document(terms.base_path, &terms.request_id);
+        let request_id = terms.request_id.to_str().expect("it has visible characters only");
+        let document = problem.into_document(terms.base_path, request_id);
         let media = terms.accept.problem();
         draft.media = Some(if media.is_msgpack() { PROBLEM_MSGPACK } else { PROBLEM_JSON });
         draft.body = written(AnswerBody::json(&document), media);
@@ -161,7 +162,7 @@ impl Draft {
         encode: impl FnOnce(Encoding, &[u8]) -> Bytes,
     ) -> Response<Body> {
         let coding = coding.filter(|_| self.body.len() >= COMPRESSED_BYTES_MIN);
-        self.header(X_REQUEST_ID, &terms.request_id);
+        self.headers.insert(X_REQUEST_ID, terms.request_id.clone());
         self.headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
         self.headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let mut cached = "no-store";

@@ -2,19 +2,29 @@
 //!
 //! One matchit router keyed by path, whose value is the methods: 404, 405 and `Allow` fall out.
 
-use matchit::Router;
+use matchit::{Params, Router};
 
 use super::catalogue::{Method, Operation};
+use super::negotiate::{Media, offers};
 
 /// The routes of a catalogue.
 #[derive(Debug)]
-pub struct Routes(Router<Vec<&'static Operation>>);
+pub struct Routes(Router<Vec<Row>>);
+
+/// An operation, and the formats in which it answers: they are asked for with each request.
+#[derive(Debug)]
+pub struct Row {
+    /// The operation.
+    pub operation: &'static Operation,
+    /// What [`offers`] says of it.
+    pub offers: Vec<Media>,
+}
 
 /// Where a request leads.
 #[derive(Debug)]
-pub enum Route<'a> {
+pub enum Route<'r, 'p> {
     /// To an operation, with the path's parameters as they stand in the URL.
-    Operation(&'static Operation, Vec<(&'a str, &'a str)>),
+    Operation(&'r Row, Params<'r, 'p>),
     /// It asks what the path takes.
     Options(Allow),
     /// The path takes other methods.
@@ -33,11 +43,12 @@ impl Routes {
     /// # Panics
     /// When two paths contradict each other or a path takes one method twice: the catalogue is wrong.
     pub fn new(operations: &'static [Operation]) -> Self {
-        let mut paths: Vec<(&str, Vec<&'static Operation>)> = Vec::new();
+        let mut paths: Vec<(&str, Vec<Row>)> = Vec::new();
         for operation in operations {
+            let row = Row { operation, offers: offers(operation) };
             match paths.iter_mut().find(|(path, _)| *path == operation.path) {
-                Some((_, methods)) => methods.push(operation),
-                None => paths.push((operation.path, vec![operation])),
+                Some((_, methods)) => methods.push(row),
+                None => paths.push((operation.path, vec![row])),
             }
         }
         let mut router = Router::new();
@@ -48,14 +59,14 @@ impl Routes {
     }
 
     /// Where this method and path (below the base path) lead.
-    pub fn find<'a>(&'a self, method: &http::Method, path: &'a str) -> Route<'a> {
+    pub fn find<'r, 'p>(&'r self, method: &http::Method, path: &'p str) -> Route<'r, 'p> {
         let Ok(found) = self.0.at(path) else { return Route::Nowhere };
         let wanted = match method.as_str() {
             "HEAD" => "GET",
             other => other,
         };
-        match found.value.iter().find(|operation| operation.method.name() == wanted) {
-            Some(operation) => Route::Operation(operation, found.params.iter().collect()),
+        match found.value.iter().find(|row| row.operation.method.name() == wanted) {
+            Some(row) => Route::Operation(row, found.params),
             None if method == http::Method::OPTIONS => Route::Options(Allow::of(found.value)),
             None => Route::WrongMethod(Allow::of(found.value)),
         }
@@ -63,10 +74,10 @@ impl Routes {
 }
 
 impl Allow {
-    fn of(operations: &[&Operation]) -> Self {
+    fn of(rows: &[Row]) -> Self {
         let mut names = Vec::new();
         for method in [Method::Get, Method::Put, Method::Post, Method::Patch, Method::Delete] {
-            if operations.iter().any(|operation| operation.method == method) {
+            if rows.iter().any(|row| row.operation.method == method) {
                 names.push(method.name());
                 if method == Method::Get {
                     names.push("HEAD");
@@ -106,9 +117,9 @@ mod tests {
         ] {
             let parsed = method.parse().expect("a method");
             let found = match routes.find(&parsed, path) {
-                Route::Operation(operation, params) => {
+                Route::Operation(row, params) => {
                     let params = params.iter().map(|(name, value)| format!(" {name}={value}"));
-                    format!("{}{}", operation.name, params.collect::<String>())
+                    format!("{}{}", row.operation.name, params.collect::<String>())
                 }
                 Route::Options(Allow(allow)) => format!("allow {allow}"),
                 Route::WrongMethod(Allow(allow)) => format!("not {method} but {allow}"),
