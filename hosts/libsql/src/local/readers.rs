@@ -18,15 +18,21 @@ use super::open::Options;
 pub(super) struct Readers {
     path: PathBuf,
     options: Options,
-    /// Seats that nobody sits in.
-    idle: Mutex<Vec<Option<Connection>>>,
+    seats: Mutex<Seats>,
     freed: Condvar,
+}
+
+struct Seats {
+    /// Those that nobody sits in.
+    idle: Vec<Option<Connection>>,
+    /// How many wait for one: where nobody does, nobody is told, which is a call of the system.
+    waiting: usize,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf, options: Options) -> Self {
         let idle = std::iter::repeat_with(|| None).take(options.readers.get()).collect();
-        Readers { path, options, idle: Mutex::new(idle), freed: Condvar::new() }
+        Readers { path, options, seats: Mutex::new(Seats { idle, waiting: 0 }), freed: Condvar::new() }
     }
 
     /// Runs the reads of one call in one view, here and now.
@@ -47,18 +53,20 @@ impl Readers {
     /// Waits for a seat. This blocks the thread, but never for long: whoever sits runs on another thread
     /// and does not await.
     fn sit(&self) -> Seat<'_> {
-        let mut idle = self.lock();
+        let mut seats = self.lock();
         loop {
-            match idle.pop() {
-                Some(connection) => return Seat { readers: self, connection },
-                None => idle = self.freed.wait(idle).unwrap_or_else(PoisonError::into_inner),
+            if let Some(connection) = seats.idle.pop() {
+                return Seat { readers: self, connection };
             }
+            seats.waiting += 1;
+            seats = self.freed.wait(seats).unwrap_or_else(PoisonError::into_inner);
+            seats.waiting -= 1;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Option<Connection>>> {
+    fn lock(&self) -> MutexGuard<'_, Seats> {
         // Taking and giving back leave the list whole at every point.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,7 +78,12 @@ struct Seat<'a> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.readers.lock().push(self.connection.take());
-        self.readers.freed.notify_one();
+        let mut seats = self.readers.lock();
+        seats.idle.push(self.connection.take());
+        let is_awaited = seats.waiting > 0;
+        drop(seats);
+        if is_awaited {
+            self.readers.freed.notify_one();
+        }
     }
 }
