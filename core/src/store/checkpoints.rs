@@ -51,7 +51,9 @@ pub(crate) struct Room {
 
 /// Looks at a lease and at one key of its instance.
 pub(crate) fn place(tenant: &TenantId, lease: &LeaseId, key: &CheckpointKey, now: Timestamp) -> Statement {
-    const SQL: &str = "SELECT l.run_id, l.task, l.idx, l.attempt, l.ended, held.status = 'running' AND \
+    const SQL: &str = "SELECT l.run_id, l.task, l.idx, l.attempt, coalesce(l.ended, \
+        CASE WHEN held.status = 'running' AND held.lease_id = l.lease_id THEN NULL ELSE 'completed' END), \
+        held.status = 'running' AND \
         held.lease_id IS l.lease_id AND held.lease_expires_at > max(?4, run.updated_at), held.checkpoints, \
         held.checkpoint_bytes, c.value, c.attempt, c.created_at FROM leases l JOIN runs run ON run.tenant = l.tenant \
         AND run.id = l.run_id JOIN tasks held ON held.tenant = l.tenant AND held.run_id = l.run_id AND held.task = l.task \

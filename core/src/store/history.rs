@@ -7,36 +7,47 @@ use super::StoreError;
 use super::columns::{Columns, json_cell};
 use super::database::{Batch, Cell, Row, Statement};
 
+/// The last cursor that was taken, by an event or by a log chunk: what counts events is history itself, so that a
+/// commit changes no counter.
+macro_rules! last_cursor {
+    () => {
+        "max((SELECT value FROM counters WHERE name = 'cursor'), coalesce((SELECT cursor + last_seq - seq FROM \
+         history ORDER BY cursor DESC LIMIT 1), 0))"
+    };
+}
+
 /// Adds the events of one commit. The run's `last_seq` counts them already.
 pub(crate) fn append(batch: &mut Batch, run: &Run, events: &[Event]) {
     if events.is_empty() {
         return;
     }
-    const SQL: &str = "INSERT INTO history (tenant, run_id, seq, last_seq, cursor, events) VALUES \
-        (?1, ?2, ?3, ?4, (SELECT value FROM counters WHERE name = 'cursor') - ?5 + 1, ?6)";
+    const SQL: &str = concat!(
+        "INSERT INTO history (tenant, run_id, seq, last_seq, cursor, events) VALUES (?1, ?2, ?3, ?4, ",
+        last_cursor!(),
+        " + 1, ?5)"
+    );
     let count = events.len() as i64;
-    advance_cursor(batch, count);
     let last = run.last_seq as i64;
     let params = vec![
         run.tenant.text().into(),
         run.id.text().into(),
         Cell::Integer(last - count + 1),
         Cell::Integer(last),
-        Cell::Integer(count),
         json_cell(events),
     ];
     batch.push(Statement::new(SQL, params));
 }
 
-/// Takes the next `count` cursors of the database for this batch.
-pub(crate) fn advance_cursor(batch: &mut Batch, count: i64) {
-    const SQL: &str = "UPDATE counters SET value = value + ?1 WHERE name = 'cursor'";
+/// Takes the next `count` cursors of the database for what is not history; the counter is the last of them. With
+/// none, it keeps those that were taken from being taken again when the end of history is removed.
+pub(crate) fn take_cursors(batch: &mut Batch, count: i64) {
+    const SQL: &str = concat!("UPDATE counters SET value = ", last_cursor!(), " + ?1 WHERE name = 'cursor'");
     batch.push(Statement::new(SQL, vec![Cell::Integer(count)]));
 }
 
 /// The last cursor of the database: it moves on with every commit that has an event.
 pub(crate) fn cursor() -> Statement {
-    Statement::new("SELECT value FROM counters WHERE name = 'cursor'", Vec::new())
+    Statement::new(concat!("SELECT ", last_cursor!()), Vec::new())
 }
 
 /// Reads the row of [`cursor`].

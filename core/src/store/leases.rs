@@ -1,9 +1,13 @@
 //! The table of leases: who was given what, and how it ended.
+//!
+//! That an attempt is complete says the row of its instance, and with which output: nothing is written here for it.
 
 use std::sync::Arc;
 
+use crate::engine::event::LeaseEnd;
 use crate::engine::{Event, Slice, What};
 use crate::ids::{LeaseId, RequestKey, RunId, TenantId, WorkerId};
+use crate::value::Payload;
 
 use super::StoreError;
 use super::columns::Columns;
@@ -20,14 +24,20 @@ pub(crate) struct LeaseRow {
     pub(crate) attempt: u32,
     /// How it ended; `None` while it is held.
     pub(crate) ended: Option<Arc<str>>,
-    /// Of the report that ended it.
+    /// Of the report that ended it, unless that has completed the task.
     pub(crate) digest: Option<Arc<str>>,
     pub(crate) log_bytes: i64,
+    /// What the task was completed with, under this lease.
+    pub(crate) output: Option<Payload>,
 }
 
 macro_rules! columns {
     () => {
-        "lease_id, run_id, task, idx, attempt, ended, digest, log_bytes"
+        "l.lease_id, l.run_id, l.task, l.idx, l.attempt, \
+         coalesce(l.ended, CASE WHEN t.status = 'running' AND t.lease_id = l.lease_id THEN NULL ELSE 'completed' END), \
+         l.digest, l.log_bytes, CASE WHEN l.ended IS NULL AND t.status = 'completed' THEN t.output END \
+         FROM leases l JOIN tasks t ON t.tenant = l.tenant AND t.run_id = l.run_id AND t.task = l.task AND \
+         t.idx = l.idx"
     };
 }
 
@@ -51,7 +61,7 @@ pub(crate) fn project(batch: &mut Batch, slice: &Slice, event: &Event, extras: &
         ];
         batch.expect(1, Statement::new(INSERT, params));
     }
-    if let Some((lease, end)) = event.what.lease_ended() {
+    if let Some((lease, end)) = event.what.lease_ended().filter(|(_, end)| *end != LeaseEnd::Completed) {
         let params = vec![
             slice.run.tenant.text().into(),
             lease.text().into(),
@@ -64,7 +74,7 @@ pub(crate) fn project(batch: &mut Batch, slice: &Slice, event: &Event, extras: &
 
 /// The lease of this id.
 pub(crate) fn by_id(tenant: &TenantId, lease: &LeaseId) -> Statement {
-    const SQL: &str = concat!("SELECT ", columns!(), " FROM leases WHERE tenant = ?1 AND lease_id = ?2");
+    const SQL: &str = concat!("SELECT ", columns!(), " WHERE l.tenant = ?1 AND l.lease_id = ?2");
     Statement::new(SQL, vec![tenant.text().into(), lease.text().into()])
 }
 
@@ -73,7 +83,7 @@ pub(crate) fn of_claim(tenant: &TenantId, worker: &WorkerId, claim: &RequestKey)
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),
-        " FROM leases WHERE tenant = ?1 AND worker_id = ?2 AND claim_id = ?3 ORDER BY lease_id"
+        " WHERE l.tenant = ?1 AND l.worker_id = ?2 AND l.claim_id = ?3 ORDER BY l.lease_id"
     );
     Statement::new(SQL, vec![tenant.text().into(), worker.text().into(), claim.text().into()])
 }
@@ -83,7 +93,7 @@ pub(crate) fn held_by(tenant: &TenantId, worker: &str) -> Statement {
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),
-        " FROM leases WHERE tenant = ?1 AND lease_id IN (SELECT lease_id FROM tasks WHERE tenant = ?1 AND \
+        " WHERE l.tenant = ?1 AND l.lease_id IN (SELECT lease_id FROM tasks WHERE tenant = ?1 AND \
          worker_id = ?2 AND status = 'running')"
     );
     Statement::new(SQL, vec![tenant.text().into(), worker.into()])
@@ -100,5 +110,6 @@ pub(crate) fn read(row: Row) -> Result<LeaseRow, StoreError> {
         ended: c.text_or_null()?,
         digest: c.text_or_null()?,
         log_bytes: c.int()?,
+        output: c.payload_or_null()?,
     })
 }

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 use super::StoreError;
 use super::columns::Columns;
 use super::database::{Batch, Cell, Row, Statement};
-use super::history::advance_cursor;
+use super::history::take_cursors;
 use super::leases::LeaseRow;
 
 /// A chunk to be stored.
@@ -24,21 +24,30 @@ pub(crate) struct NewChunk {
 /// already is ignored.
 pub(crate) fn append(tenant: &TenantId, lease: &LeaseRow, chunks: &[NewChunk], bytes: i64) -> Batch {
     const GUARD: &str = "UPDATE leases SET log_bytes = log_bytes + ?3 WHERE tenant = ?1 AND lease_id = ?2 AND \
-        ended IS NULL";
+        EXISTS (SELECT 1 FROM tasks WHERE tenant = ?1 AND run_id = ?4 AND task = ?5 AND idx = ?6 AND \
+        status = 'running' AND lease_id = ?2)";
     const INSERT: &str = "INSERT INTO logs (tenant, run_id, cursor, task, idx, attempt, lease_id, seq, stream, \
         text, at) VALUES (?1, ?2, (SELECT value FROM counters WHERE name = 'cursor') - ?3, ?4, ?5, ?6, ?7, \
         ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
     let mut batch = Batch::default();
-    let guard = vec![tenant.text().into(), lease.id.text().into(), Cell::Integer(bytes)];
+    let element = lease.key.index.map_or(-1, i64::from);
+    let guard = vec![
+        tenant.text().into(),
+        lease.id.text().into(),
+        Cell::Integer(bytes),
+        lease.run.text().into(),
+        Cell::Text(lease.key.task.clone()),
+        Cell::Integer(element),
+    ];
     batch.expect(1, Statement::new(GUARD, guard));
-    advance_cursor(&mut batch, chunks.len() as i64);
+    take_cursors(&mut batch, chunks.len() as i64);
     for (index, chunk) in chunks.iter().enumerate() {
         let params = vec![
             tenant.text().into(),
             lease.run.text().into(),
             Cell::Integer((chunks.len() - 1 - index) as i64),
             Cell::Text(lease.key.task.clone()),
-            Cell::Integer(lease.key.index.map_or(-1, i64::from)),
+            Cell::Integer(element),
             lease.attempt.into(),
             lease.id.text().into(),
             chunk.seq.into(),

@@ -11,6 +11,7 @@ use crate::time::Duration;
 use super::StoreError;
 use super::columns::{Columns, json_cell};
 use super::database::{Batch, Cell, Expect, Row, Statement};
+use super::history;
 
 /// The columns of a run, in the order that [`read_run`] takes.
 macro_rules! columns {
@@ -340,6 +341,7 @@ pub(crate) fn delete(run: &Run) -> Batch {
     guarded.push(Cell::Integer(run.revision as i64));
     let sql = "DELETE FROM runs WHERE tenant = ?1 AND id = ?2 AND revision = ?3";
     batch.expect(1, Statement::new(sql, guarded));
+    history::take_cursors(&mut batch, 0);
     for sql in [
         "DELETE FROM run_attributes WHERE tenant = ?1 AND run_id = ?2",
         "DELETE FROM tasks WHERE tenant = ?1 AND run_id = ?2",

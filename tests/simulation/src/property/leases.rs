@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use selvedge::engine::event::LeaseEnd;
+
 use super::{Property, Sight};
 use crate::scene::Scene;
 use crate::store::text;
@@ -43,7 +45,9 @@ impl Property for OneHolder {
         for row in rows {
             let id = text(&row[0]);
             let granted = scene.leases.get(&id).ok_or_else(|| format!("nobody granted lease {id}"))?;
-            let ended = granted.ended.as_ref().map_or("", |(end, _)| end.word());
+            // That it has completed its task says the task's own row.
+            let ended = granted.ended.as_ref().map(|(end, _)| *end).filter(|end| *end != LeaseEnd::Completed);
+            let ended = ended.map_or("", LeaseEnd::word);
             if text(&row[1]) != ended {
                 return Err(format!("lease {id} has ended as {ended:?}, its row says {:?}", text(&row[1])));
             }
