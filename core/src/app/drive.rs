@@ -21,7 +21,7 @@ use crate::time::{Duration, Timestamp};
 use super::commit::Nothing;
 use super::executor::{Busy, Executor};
 use super::fault::Fault;
-use super::leases::Ending;
+use super::leases::{Ending, Wanted};
 use super::{App, Budget};
 
 /// How many due timers one round takes.
@@ -223,7 +223,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut kept = Vec::new();
         for lease in orphans {
             // One that was never granted, or has ended, has nothing to give back.
-            if let Err(problem) = self.end_lease(&lease, Ending::Release, None).await
+            if let Err(problem) = self.end_lease(&lease, Ending::Release, None, Wanted::Minimal).await
                 && problem.slug == Slug::Unavailable
             {
                 kept.push(lease);
@@ -243,7 +243,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let held: Vec<_> =
             rows.into_iter().flatten().flatten().filter_map(|row| leases::read(row).ok()).collect();
         for lease in held {
-            let _ = self.end_lease(&lease.id, Ending::Release, None).await;
+            let _ = self.end_lease(&lease.id, Ending::Release, None, Wanted::Minimal).await;
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::time::Duration;
 use super::App;
 use super::claim::{Asked, Granted};
 use super::fault::Fault;
-use super::leases::Ending;
+use super::leases::{Ending, Wanted};
 use super::shapes::ClaimedTask;
 
 /// The ttl of the executors' leases; they are extended at a third of it.
@@ -139,7 +139,7 @@ impl<D: Database, P: Platform> App<D, P> {
             }
         };
         if let Some(ending) = ending
-            && let Err(problem) = self.end_lease(&task.lease_id, ending, None).await
+            && let Err(problem) = self.end_lease(&task.lease_id, ending, None, Wanted::Minimal).await
             && problem.slug != Slug::LeaseLost
         {
             let lease = &task.lease_id;

@@ -84,6 +84,20 @@ pub(crate) struct Reports {
     /// The reports; each has an outcome of its own.
     #[schemars(length(min = 1, max = 1000))]
     items: Vec<Report>,
+    /// What is told of a report that was taken.
+    #[serde(default, rename = "return")]
+    wanted: Wanted,
+}
+
+/// What is told of a report that was taken, in the words of RFC 7240's `Prefer: return=…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Wanted {
+    /// The task as it is then, or the lease's new end.
+    #[default]
+    Representation,
+    /// Its status alone, except for a heartbeat.
+    Minimal,
 }
 
 /// One report.
@@ -166,12 +180,12 @@ impl<D: Database, P: Platform> App<D, P> {
     ) -> Result<Answer, Problem> {
         let body: Complete = call.body()?;
         let output = payload(&body.output, "/output")?;
-        self.end_lease(&call.path("lease_id")?, Ending::Complete(output), keep).await
+        self.end_lease(&call.path("lease_id")?, Ending::Complete(output), keep, Wanted::Representation).await
     }
 
     pub(super) async fn fail_lease(&self, call: &Call<'_>, keep: Option<&Keep>) -> Result<Answer, Problem> {
         let ending = call.body::<Fail>()?.ending()?;
-        self.end_lease(&call.path("lease_id")?, ending, keep).await
+        self.end_lease(&call.path("lease_id")?, ending, keep, Wanted::Representation).await
     }
 
     pub(super) async fn release_lease(
@@ -179,11 +193,11 @@ impl<D: Database, P: Platform> App<D, P> {
         call: &Call<'_>,
         keep: Option<&Keep>,
     ) -> Result<Answer, Problem> {
-        self.end_lease(&call.path("lease_id")?, Ending::Release, keep).await
+        self.end_lease(&call.path("lease_id")?, Ending::Release, keep, Wanted::Representation).await
     }
 
     pub(super) async fn lease_batch(&self, call: &Call<'_>) -> Result<Answer, Problem> {
-        let Reports { items } = call.body()?;
+        let Reports { items, wanted } = call.body()?;
         if items.is_empty() || items.len() > REPORTS_MAX {
             let message = format!("expected 1 to {REPORTS_MAX} reports, found {}", items.len());
             return Err(Problem::with_errors(
@@ -191,11 +205,11 @@ impl<D: Database, P: Platform> App<D, P> {
                 vec![FieldError::new("/items", message)],
             ));
         }
-        let items = join_all(items.into_iter().map(|report| Box::pin(self.report(report)))).await;
+        let items = join_all(items.into_iter().map(|report| Box::pin(self.report(report, wanted)))).await;
         Ok(Answer::json(200, &Outcomes { items }))
     }
 
-    async fn report(&self, report: Report) -> ReportOutcome {
+    async fn report(&self, report: Report, wanted: Wanted) -> ReportOutcome {
         let (lease_id, ending) = match report {
             Report::Heartbeat { lease_id } => {
                 let answer = self.extend(&lease_id).await.map(|heartbeat| Answer::json(200, &heartbeat));
@@ -210,7 +224,7 @@ impl<D: Database, P: Platform> App<D, P> {
             Report::Release { lease_id } => (lease_id, Ok(Ending::Release)),
         };
         let answer = match ending {
-            Ok(ending) => self.end_lease(&lease_id, ending, None).await,
+            Ok(ending) => self.end_lease(&lease_id, ending, None, wanted).await,
             Err(problem) => Err(problem),
         };
         outcome(lease_id, answer)
@@ -222,6 +236,7 @@ impl<D: Database, P: Platform> App<D, P> {
         id: &LeaseId,
         ending: Ending,
         keep: Option<&Keep>,
+        wanted: Wanted,
     ) -> Result<Answer, Problem> {
         let digest = ending.digest();
         let (run, key, read) = match self.held.find(id) {
@@ -229,7 +244,7 @@ impl<D: Database, P: Platform> App<D, P> {
             None => {
                 let (row, read) = self.look_up(id).await?;
                 if row.ended.is_some() {
-                    return self.ended_before(&row, &digest).await;
+                    return self.ended_before(&row, &digest, wanted).await;
                 }
                 let key = row.key.key(&read.workflow).map_err(|error| self.problem(&error))?;
                 (row.run, key, Some(read))
@@ -241,12 +256,13 @@ impl<D: Database, P: Platform> App<D, P> {
         let ended = self.command_on(&self.tenant, &run, &command, &along, read).await;
         self.held.forget(id);
         match ended {
+            Ok(_) if wanted == Wanted::Minimal => Ok(taken()),
             Ok(decided) => Ok(task_answer(&decided, key)),
             Err(Fault::Refused(refusal)) => {
                 // The first of two equal reports may have been committed since.
                 let row = self.lease(id).await?;
                 if row.ended.is_some() {
-                    return self.ended_before(&row, &digest).await;
+                    return self.ended_before(&row, &digest, wanted).await;
                 }
                 Err(self.fault(refusal.into(), run.as_str()))
             }
@@ -278,7 +294,7 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// The answer to a report on a lease that has ended: that of the report that ended it, if it is the same.
-    async fn ended_before(&self, row: &LeaseRow, digest: &str) -> Result<Answer, Problem> {
+    async fn ended_before(&self, row: &LeaseRow, digest: &str, wanted: Wanted) -> Result<Answer, Problem> {
         let completion = row.output.as_ref().map(|output| Ending::Complete(output.clone()).digest());
         let first = row.digest.as_deref().or(completion.as_deref());
         if first != Some(digest) && !planted::is(Bug::SecondReport) {
@@ -287,6 +303,9 @@ impl<D: Database, P: Platform> App<D, P> {
                 Slug::LeaseLost,
                 format!("the lease is no longer held: its attempt has {how}"),
             ));
+        }
+        if wanted == Wanted::Minimal {
+            return Ok(taken());
         }
         let task = self.task_shape(&row.run, &row.key).await?;
         Ok(Answer::json(200, &task))
@@ -429,6 +448,11 @@ fn task_answer(decided: &Decided, key: Key) -> Answer {
         Some(task) => Answer::json(200, &task),
         None => Answer::empty(),
     }
+}
+
+/// That a report was taken, and no more.
+fn taken() -> Answer {
+    Answer { status: 200, ..Answer::empty() }
 }
 
 fn outcome(lease_id: LeaseId, answer: Result<Answer, Problem>) -> ReportOutcome {
