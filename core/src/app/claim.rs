@@ -26,6 +26,7 @@ use crate::workflow::model::TaskIx;
 use super::App;
 use super::bells::Topic;
 use super::commit::Along;
+use super::desks::Waiting;
 use super::fault::Fault;
 use super::hot::HotRun;
 use super::look::{Claimant, Note};
@@ -176,13 +177,18 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut over = std::pin::pin!(self.wait_over(wait));
         loop {
             let ears = listening.ears();
-            let granted = self.claim_now(asked).await.map_err(|fault| self.fault(fault, ""))?;
-            let Granted::Tasks(tasks) = granted else { return Ok(Vec::new()) };
+            let early = self.open_early(asked, wait);
+            let granted = self.claim_now(asked, early.as_ref()).await;
+            let mut tasks = match granted.map_err(|fault| self.fault(fault, ""))? {
+                Granted::Tasks(tasks) => tasks,
+                Granted::Draining => return Ok(close(early).await),
+            };
             if !tasks.is_empty() || wait == Duration::ZERO {
+                tasks.extend(close(early).await);
                 return Ok(tasks);
             }
             // What became ready after the look and before the desk was open has rung.
-            let desk = self.desks.open(&self.alarm, asked, asked.max_tasks);
+            let desk = early.unwrap_or_else(|| self.desks.open(&self.alarm, asked, asked.max_tasks));
             let rings = match select(pin!(desk.served()), pin!(self.any_rings(ears, over.as_mut()))).await {
                 Either::Left(_) => true,
                 Either::Right((rings, _)) => rings,
@@ -194,32 +200,57 @@ impl<D: Database, P: Platform> App<D, P> {
         }
     }
 
-    /// Grants what is ready now.
-    pub(super) async fn claim_now(&self, asked: &Asked<'_>) -> Result<Granted, Fault> {
+    /// Opens a desk before the look at the queues, where nothing is left in them: what becomes ready meanwhile is
+    /// nobody else's turn.
+    fn open_early(&self, asked: &Asked<'_>, wait: Duration) -> Option<Waiting<'_>> {
+        let may = wait > Duration::ZERO
+            && !self.settings.shared
+            && self.queues.are_drained(asked.tenant, &asked.queues, &asked.labels);
+        let desk = may.then(|| self.desks.open(&self.alarm, asked, asked.max_tasks));
+        desk.filter(|_| self.desks.is_welcome(asked.tenant, asked.worker))
+    }
+
+    /// Grants what is ready now. With a desk that is open already, within its room.
+    pub(super) async fn claim_now(
+        &self,
+        asked: &Asked<'_>,
+        early: Option<&Waiting<'_>>,
+    ) -> Result<Granted, Fault> {
         loop {
             let freed = self.queues.freed();
+            let left = self.queues.left(asked.tenant, &asked.queues);
             let looked = self.look(asked).await?;
+            if looked.is_all && looked.candidates.len() <= asked.max_tasks {
+                self.queues.drain(asked.tenant, &asked.queues, &asked.labels, left);
+            }
             let mut presence = match looked.claimant {
                 Claimant::Draining => return Ok(Granted::Draining),
-                Claimant::Welcome(presence) => presence,
+                Claimant::Welcome(presence) => {
+                    self.desks.welcome(asked.tenant, asked.worker);
+                    presence
+                }
                 Claimant::Own => None,
             };
-            if !looked.candidates.is_empty() {
+            let room = match early {
+                Some(desk) => desk.take_room(looked.candidates.len()),
+                None => asked.max_tasks,
+            };
+            if !looked.candidates.is_empty() && room > 0 {
                 // A claim that takes all there is takes what becomes ready meanwhile, too: otherwise a worker
                 // that is always a little late would never be waited on.
-                let room = asked.max_tasks.saturating_sub(looked.candidates.len());
-                let desk =
-                    (asked.note.is_some() && room > 0).then(|| self.desks.open(&self.alarm, asked, room));
-                let (taken, _reserved) =
-                    self.queues.reserve(asked.tenant, looked.candidates, asked.max_tasks);
+                let more = asked.max_tasks.saturating_sub(looked.candidates.len());
+                let opens = asked.note.is_some() && early.is_none() && more > 0;
+                let desk = opens.then(|| self.desks.open(&self.alarm, asked, more));
+                let (taken, _reserved) = self.queues.reserve(asked.tenant, looked.candidates, room);
+                if let Some(desk) = early {
+                    desk.give_room(room - taken.len());
+                }
                 let is_late = taken.is_empty();
                 let mut tasks = match is_late {
                     true => Vec::new(),
                     false => self.grant(asked, taken, looked.runs, presence.take()).await?,
                 };
-                if let Some(desk) = desk {
-                    tasks.extend(desk.close().await);
-                }
+                tasks.extend(close(desk).await);
                 if tasks.is_empty() && is_late {
                     // Other claims are taking all of these: there may be more behind them, and no bell rings
                     // for what they leave.
@@ -433,6 +464,14 @@ impl<D: Database, P: Platform> App<D, P> {
     /// Whether this instant lies at or behind another.
     pub(super) fn is_past(&self, time: Timestamp) -> bool {
         time <= self.now()
+    }
+}
+
+/// What a desk has been served by the time that it is closed.
+async fn close(desk: Option<Waiting<'_>>) -> Vec<ClaimedTask> {
+    match desk {
+        Some(desk) => desk.close().await,
+        None => Vec::new(),
     }
 }
 

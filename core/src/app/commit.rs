@@ -460,8 +460,12 @@ impl<D: Database, P: Platform> App<D, P> {
                         let labels = task.labels.iter().map(|label| label.as_str().to_owned()).collect();
                         let lane = Lane { labels, lane: lane.into() };
                         self.queues.learn(&run.tenant, &Arc::from(queue), lane);
-                        if is_ready(decided, &event.what) && !planted::is(Bug::BellForgotten) {
-                            self.bells.ring(&Topic::Queue(run.tenant.clone(), queue.into()));
+                        if is_ready(decided, &event.what) {
+                            let queue: Arc<str> = queue.into();
+                            self.queues.leave(&run.tenant, &queue);
+                            if !planted::is(Bug::BellForgotten) {
+                                self.bells.ring(&Topic::Queue(run.tenant.clone(), queue));
+                            }
                         }
                         if tasks::is_own(queue) {
                             self.alarm.now();
@@ -469,6 +473,7 @@ impl<D: Database, P: Platform> App<D, P> {
                     }
                 }
                 What::RunResumed {} => {
+                    self.queues.leave_all();
                     self.bells.ring_all();
                     self.alarm.now();
                 }

@@ -12,11 +12,12 @@
 //!
 //! A claim that takes all there is keeps a desk open, too, while its grants are on their way.
 //!
-//! A claim that was served closes its desk and waits for the other seats that are taken: their commits are under
-//! way. What is served to a claimant that has gone, or is not served because nobody knows of its commit, is an
+//! A claim that was served closes its desk. Other seats there may be taken: their commits are under way. If the same
+//! worker has another claim waiting that is like this one, they move to its desk, so that a worker with two claims gets
+//! the leases of each commit as soon as that has landed; else the claim waits for them. What is served to a claimant that has gone, or is not served because nobody knows of its commit, is an
 //! orphan and goes back to its queue.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use event_listener::Event;
@@ -28,6 +29,9 @@ use super::alarm::Alarm;
 use super::claim::Asked;
 use super::shapes::ClaimedTask;
 
+/// How many workers are known to be welcome. Beyond that all are asked for again.
+const WELCOME_MAX: usize = 10_000;
+
 /// A queue of a tenant.
 type Queue = (TenantId, Arc<str>);
 
@@ -35,12 +39,15 @@ type Queue = (TenantId, Arc<str>);
 #[derive(Debug, Default)]
 pub(super) struct Desks {
     open: Mutex<HashMap<Queue, Vec<Arc<Desk>>>>,
+    /// Workers that were told to be welcome, and have not been dismissed since.
+    welcome: Mutex<HashSet<(TenantId, WorkerId)>>,
     orphans: Mutex<Vec<LeaseId>>,
 }
 
 /// What a claim that waits asks for.
 #[derive(Debug)]
 struct Desk {
+    queues: Vec<Queue>,
     worker: WorkerId,
     labels: Vec<String>,
     lease_ttl: Duration,
@@ -58,6 +65,8 @@ struct State {
     promised: usize,
     tasks: Vec<ClaimedTask>,
     phase: Phase,
+    /// Where the seats that were taken have moved to.
+    successor: Option<Arc<Desk>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +82,6 @@ enum Phase {
 pub(super) struct Waiting<'a> {
     desks: &'a Desks,
     alarm: &'a Alarm,
-    queues: Vec<Queue>,
     desk: Arc<Desk>,
 }
 
@@ -100,22 +108,23 @@ enum Promise {
 impl Desks {
     /// Opens a desk for a claim that takes so many tasks more.
     pub(super) fn open<'a>(&'a self, alarm: &'a Alarm, asked: &Asked<'_>, room: usize) -> Waiting<'a> {
+        let queues = asked.queues.iter().map(|queue| (asked.tenant.clone(), queue.clone())).collect();
+        let state = State { room, promised: 0, tasks: Vec::new(), phase: Phase::Open, successor: None };
         let desk = Arc::new(Desk {
+            queues,
             worker: asked.worker.clone(),
             labels: asked.labels.clone(),
             lease_ttl: asked.lease_ttl,
             claim_id: asked.claim_id.cloned(),
-            state: Mutex::new(State { room, promised: 0, tasks: Vec::new(), phase: Phase::Open }),
+            state: Mutex::new(state),
             bell: Event::new(),
         });
-        let queues: Vec<Queue> =
-            asked.queues.iter().map(|queue| (asked.tenant.clone(), queue.clone())).collect();
         let mut open = lock(&self.open);
-        for queue in &queues {
+        for queue in &desk.queues {
             open.entry(queue.clone()).or_default().push(desk.clone());
         }
         drop(open);
-        Waiting { desks: self, alarm, queues, desk }
+        Waiting { desks: self, alarm, desk }
     }
 
     /// Whether any claim waits at all.
@@ -136,8 +145,24 @@ impl Desks {
         Some(Seat { desks: self, alarm, desk, lease, promise: Promise::Given })
     }
 
+    /// A worker may be given tasks.
+    pub(super) fn welcome(&self, tenant: &TenantId, worker: &WorkerId) {
+        let mut welcome = lock(&self.welcome);
+        if welcome.len() >= WELCOME_MAX {
+            welcome.clear();
+        }
+        welcome.insert((tenant.clone(), worker.clone()));
+    }
+
+    /// Whether it is known that a worker may be given tasks. To be asked after its desk is open: it is dismissed
+    /// first, and then its desks are closed.
+    pub(super) fn is_welcome(&self, tenant: &TenantId, worker: &WorkerId) -> bool {
+        lock(&self.welcome).contains(&(tenant.clone(), worker.clone()))
+    }
+
     /// Closes the desks of a worker that is to get nothing more.
     pub(super) fn dismiss(&self, tenant: &TenantId, worker: &WorkerId) {
+        lock(&self.welcome).remove(&(tenant.clone(), worker.clone()));
         for ((_, _), desks) in lock(&self.open).iter().filter(|((owner, _), _)| owner == tenant) {
             for desk in desks.iter().filter(|desk| desk.worker == *worker) {
                 desk.close();
@@ -170,15 +195,29 @@ impl Desks {
 }
 
 impl Waiting<'_> {
+    /// Takes room back for what the claim has found itself; as much as there is.
+    pub(super) fn take_room(&self, wanted: usize) -> usize {
+        let mut state = lock(&self.desk.state);
+        let taken = wanted.min(state.room);
+        state.room -= taken;
+        taken
+    }
+
+    /// Gives back what was taken and not needed.
+    pub(super) fn give_room(&self, room: usize) {
+        lock(&self.desk.state).room += room;
+    }
+
     /// Comes back when something was served, or the desk was closed.
     pub(super) async fn served(&self) {
         self.until(|state| !state.tasks.is_empty() || state.phase != Phase::Open).await;
     }
 
-    /// Closes the desk and returns what it was served, once every seat that was taken is served or given up.
+    /// Closes the desk and returns what it was served, once every seat that was taken is served, given up or moved.
     pub(super) async fn close(self) -> Vec<ClaimedTask> {
         self.desk.close();
         self.leave();
+        self.move_seats();
         self.until(|state| state.promised == 0).await;
         std::mem::take(&mut lock(&self.desk.state).tasks)
     }
@@ -193,10 +232,30 @@ impl Waiting<'_> {
         }
     }
 
+    /// Moves the seats that are taken to another desk of the worker, if this one has served something.
+    fn move_seats(&self) {
+        let open = lock(&self.desks.open);
+        let others = self.desk.queues.first().and_then(|queue| open.get(queue));
+        let Some(other) = others.into_iter().flatten().find(|other| self.desk.is_like(other)) else { return };
+        // One desk after the other is closed, and out of the queues before: nobody holds these locks the other way
+        // round.
+        let mut state = lock(&self.desk.state);
+        if state.tasks.is_empty() || state.promised == 0 {
+            return;
+        }
+        let mut others = lock(&other.state);
+        if others.phase == Phase::Open && others.room >= state.promised {
+            others.room -= state.promised;
+            others.promised += state.promised;
+            state.promised = 0;
+            state.successor = Some(other.clone());
+        }
+    }
+
     /// Takes the desk out of its queues.
     fn leave(&self) {
         let mut open = lock(&self.desks.open);
-        for queue in &self.queues {
+        for queue in &self.desk.queues {
             if let Some(desks) = open.get_mut(queue) {
                 desks.retain(|desk| !Arc::ptr_eq(desk, &self.desk));
                 if desks.is_empty() {
@@ -233,6 +292,25 @@ impl Desk {
     fn close(&self) {
         lock(&self.state).phase = Phase::Closed;
     }
+
+    /// Whether what was promised here may be served there: the leases are the same, and no id ties them to a claim.
+    fn is_like(&self, other: &Desk) -> bool {
+        self.claim_id.is_none()
+            && other.claim_id.is_none()
+            && (&self.worker, self.lease_ttl) == (&other.worker, other.lease_ttl)
+            && (&self.queues, &self.labels) == (&other.queues, &other.labels)
+    }
+
+    /// The desk where the seats of this one are now, with its state.
+    fn with_seats<T>(self: &Arc<Self>, work: impl FnOnce(&Arc<Desk>, &mut State) -> T) -> T {
+        let mut desk = self.clone();
+        loop {
+            let mut state = lock(&desk.state);
+            let Some(next) = state.successor.clone() else { return work(&desk, &mut state) };
+            drop(state);
+            desk = next;
+        }
+    }
 }
 
 impl Seat<'_> {
@@ -263,13 +341,14 @@ impl Seat<'_> {
 
     /// Hands over the task whose lease is in the database.
     pub(super) fn serve(mut self, task: ClaimedTask) {
-        let mut state = lock(&self.desk.state);
-        // Of a claimant that has gone the lease stays under way, and goes back.
-        if state.phase != Phase::Gone {
-            state.tasks.push(task);
-            drop(state);
-            self.promise = Promise::Kept;
-        }
+        let promise = &mut self.promise;
+        self.desk.with_seats(|_, state| {
+            // Of a claimant that has gone the lease stays under way, and goes back.
+            if state.phase != Phase::Gone {
+                state.tasks.push(task);
+                *promise = Promise::Kept;
+            }
+        });
     }
 }
 
@@ -278,14 +357,139 @@ impl Drop for Seat<'_> {
         if self.promise == Promise::UnderWay {
             self.desks.orphan(self.alarm, [self.lease.clone()]);
         }
-        let mut state = lock(&self.desk.state);
-        state.promised -= 1;
-        state.room += usize::from(self.promise == Promise::Given);
-        drop(state);
-        self.desk.bell.notify(usize::MAX);
+        let given_up = usize::from(self.promise == Promise::Given);
+        self.desk.with_seats(|desk, state| {
+            state.promised -= 1;
+            state.room += given_up;
+            desk.bell.notify(usize::MAX);
+        });
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::value::Payload;
+
+    #[test]
+    fn seats_move_to_another_claim_of_the_worker() {
+        let rows = [
+            ("the same worker", "w", None, true),
+            ("another worker", "v", None, false),
+            ("a claim with an id", "w", Some("c"), false),
+        ];
+        for (what, worker, claim_id, moves) in rows {
+            let (desks, alarm) = (Desks::default(), Alarm::default());
+            let first = open(&desks, &alarm, "w", None);
+            let (one, two) = (seat(&desks, &alarm, "1"), seat(&desks, &alarm, "2"));
+            let second = open(&desks, &alarm, worker, claim_id);
+            one.serve(task("1"));
+            let mut closing = pin!(first.close());
+            let closed = poll(closing.as_mut());
+            assert_eq!(closed.is_ready(), moves, "{what}");
+            two.serve(task("2"));
+            let (of_first, of_second) = match closed {
+                Poll::Ready(tasks) => (tasks, ready(second.close())),
+                Poll::Pending => (ready(closing), ready(second.close())),
+            };
+            let ids = |tasks: Vec<ClaimedTask>| -> Vec<String> {
+                tasks.iter().map(|task| task.lease_id.to_string()).collect()
+            };
+            let expected = if moves { (vec!["1"], vec!["2"]) } else { (vec!["1", "2"], vec![]) };
+            assert_eq!((ids(of_first), ids(of_second)), (owned(expected.0), owned(expected.1)), "{what}");
+            assert!(desks.is_empty() && !desks.any_orphans(), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_desk_without_room_for_them_takes_no_seats() {
+        let (desks, alarm) = (Desks::default(), Alarm::default());
+        let first = open(&desks, &alarm, "w", None);
+        let (one, two) = (seat(&desks, &alarm, "1"), seat(&desks, &alarm, "2"));
+        let second = open(&desks, &alarm, "w", None);
+        assert_eq!(second.take_room(100), 4, "all of it");
+        one.serve(task("1"));
+        let mut closing = pin!(first.close());
+        assert!(poll(closing.as_mut()).is_pending());
+        two.give_up();
+        assert_eq!(ready(closing).len(), 1);
+        second.give_room(4);
+        assert!(ready(second.close()).is_empty());
+    }
+
+    #[test]
+    fn a_seat_whose_claimant_has_gone_is_an_orphan() {
+        let (desks, alarm) = (Desks::default(), Alarm::default());
+        let first = open(&desks, &alarm, "w", None);
+        let (one, mut two) = (seat(&desks, &alarm, "1"), seat(&desks, &alarm, "2"));
+        let second = open(&desks, &alarm, "w", None);
+        one.serve(task("1"));
+        two.take_off();
+        assert_eq!(ready(first.close()).len(), 1);
+        drop(second);
+        two.serve(task("2"));
+        assert_eq!(desks.take_orphans(), ["2".parse().expect("a lease")]);
+    }
+
+    fn open<'a>(desks: &'a Desks, alarm: &'a Alarm, worker: &str, claim_id: Option<&str>) -> Waiting<'a> {
+        let tenant = "t".parse().expect("a tenant");
+        let worker = worker.parse().expect("a worker");
+        let claim_id = claim_id.map(|id| id.parse().expect("an id"));
+        let asked = Asked {
+            tenant: &tenant,
+            worker: &worker,
+            queues: vec!["q".into()],
+            labels: Vec::new(),
+            max_tasks: 4,
+            lease_ttl: Duration::from_secs(30),
+            claim_id: claim_id.as_ref(),
+            note: None,
+        };
+        desks.open(alarm, &asked, 4)
+    }
+
+    fn seat<'a>(desks: &'a Desks, alarm: &'a Alarm, lease: &str) -> Seat<'a> {
+        let queue = ("t".parse().expect("a tenant"), "q".into());
+        desks.seat(alarm, &queue, |_| true, lease.parse().expect("a lease")).expect("a desk is open")
+    }
+
+    fn task(lease: &str) -> ClaimedTask {
+        ClaimedTask {
+            lease_id: lease.parse().expect("a lease"),
+            run_id: "r".parse().expect("a run"),
+            workflow: "w".parse().expect("a workflow"),
+            task: "a".into(),
+            index: None,
+            queue: "q".into(),
+            attempt: 1,
+            input: Payload::null(),
+            upstream: Default::default(),
+            checkpoints: Default::default(),
+            deadline: None,
+            lease_expires_at: crate::time::Timestamp::from_millis(0),
+            grace: Duration::from_secs(30),
+        }
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn ready<T>(future: impl Future<Output = T>) -> T {
+        match poll(pin!(future)) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+
+    fn owned(ids: Vec<&str>) -> Vec<String> {
+        ids.into_iter().map(str::to_owned).collect()
+    }
 }

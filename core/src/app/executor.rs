@@ -118,7 +118,7 @@ impl<D: Database, P: Platform> App<D, P> {
             claim_id: None,
             note: None,
         };
-        match self.claim_now(&asked).await? {
+        match self.claim_now(&asked, None).await? {
             Granted::Tasks(tasks) => Ok(tasks),
             Granted::Draining => Ok(Vec::new()),
         }

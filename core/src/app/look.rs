@@ -35,6 +35,8 @@ pub(super) struct Looked {
     pub(super) candidates: Vec<Candidate>,
     /// Their runs, as far as they were read along.
     pub(super) runs: HashMap<RunId, HotRun>,
+    /// Whether these are all that there are.
+    pub(super) is_all: bool,
     /// Whether the worker is to get anything.
     pub(super) claimant: Claimant,
 }
@@ -111,6 +113,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let mut answers = Answers(self.database.read(reads).await?.into_iter());
             self.take_heads(asked, &new, limit, &mut answers, &mut looked).await?;
         }
+        looked.is_all = looked.candidates.len() < limit;
         looked.candidates.sort_by_key(|candidate| (-candidate.priority, candidate.fair_order));
         Ok(looked)
     }

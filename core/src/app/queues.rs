@@ -14,6 +14,9 @@ use event_listener::{Event, EventListener};
 use crate::ids::{RunId, TenantId};
 use crate::store::claims::{Candidate, Lane};
 
+/// Of how many sets of labels it is remembered that a queue was drained.
+const LABELS_MAX: usize = 64;
+
 /// A queue of a tenant.
 type Queue = (TenantId, Arc<str>);
 
@@ -28,6 +31,16 @@ pub(super) struct Queues {
     lanes: Mutex<HashMap<Queue, Vec<Lane>>>,
     in_flight: Mutex<HashSet<Claimed>>,
     freed: Event,
+    backlog: Mutex<Backlog>,
+}
+
+/// Whether anything is left in queues, as far as this server knows.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// How often something was left ready, by queue.
+    left: HashMap<Queue, u64>,
+    /// What that number was when somebody who carries these labels took all there was.
+    drained: HashMap<Queue, HashMap<Vec<String>, u64>>,
 }
 
 /// Instances that a claim under way has taken for itself among the claims of this server.
@@ -70,6 +83,45 @@ impl Queues {
         if !of_queue.iter().any(|known| known.lane == lane.lane) {
             of_queue.push(lane);
         }
+    }
+
+    /// Something is left ready in a queue.
+    pub(super) fn leave(&self, tenant: &TenantId, queue: &Arc<str>) {
+        *lock(&self.backlog).left.entry((tenant.clone(), queue.clone())).or_default() += 1;
+    }
+
+    /// Nobody knows any more what is left.
+    pub(super) fn leave_all(&self) {
+        lock(&self.backlog).drained.clear();
+    }
+
+    /// How often something was left ready so far in each of these.
+    pub(super) fn left(&self, tenant: &TenantId, queues: &[Arc<str>]) -> Vec<u64> {
+        let backlog = lock(&self.backlog);
+        let left = |queue: &Arc<str>| backlog.left.get(&(tenant.clone(), queue.clone())).copied();
+        queues.iter().map(|queue| left(queue).unwrap_or_default()).collect()
+    }
+
+    /// Somebody who carries these labels has taken all that there was when so often something had been left.
+    pub(super) fn drain(&self, tenant: &TenantId, queues: &[Arc<str>], labels: &[String], left: Vec<u64>) {
+        let mut backlog = lock(&self.backlog);
+        for (queue, left) in queues.iter().zip(left) {
+            let drained = backlog.drained.entry((tenant.clone(), queue.clone())).or_default();
+            if drained.len() >= LABELS_MAX {
+                drained.clear();
+            }
+            drained.insert(labels.to_vec(), left);
+        }
+    }
+
+    /// Whether nothing is left in any of these for somebody who carries these labels.
+    pub(super) fn are_drained(&self, tenant: &TenantId, queues: &[Arc<str>], labels: &[String]) -> bool {
+        let backlog = lock(&self.backlog);
+        queues.iter().all(|queue| {
+            let queue = (tenant.clone(), queue.clone());
+            let drained = backlog.drained.get(&queue).and_then(|drained| drained.get(labels));
+            drained.copied() == Some(backlog.left.get(&queue).copied().unwrap_or_default())
+        })
     }
 
     /// How many instances are being claimed, which is how many heads of lanes a claim may have to pass by.
@@ -122,4 +174,32 @@ impl Drop for Reserved<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_drained_until_something_is_left_in_it() {
+        let (queues, tenant) = (Queues::default(), "t".parse::<TenantId>().expect("a tenant"));
+        let (q, r): (Arc<str>, Arc<str>) = ("q".into(), "r".into());
+        let (one, both) = ([q.clone()], [q.clone(), r.clone()]);
+        let (bare, gpu) = (Vec::new(), vec!["gpu".to_owned()]);
+        let drained = |asked: &[Arc<str>], labels: &[String]| queues.are_drained(&tenant, asked, labels);
+        assert!(!drained(&one, &bare), "nobody has looked");
+        queues.drain(&tenant, &both, &bare, queues.left(&tenant, &both));
+        assert!(drained(&both, &bare) && drained(&one, &bare));
+        assert!(!drained(&one, &gpu), "who carries more may have more");
+        queues.leave(&tenant, &r);
+        assert!(drained(&one, &bare) && !drained(&both, &bare));
+        // Something is left while somebody looks.
+        let left = queues.left(&tenant, &both);
+        queues.leave(&tenant, &q);
+        queues.drain(&tenant, &both, &bare, left);
+        assert!(!drained(&one, &bare));
+        queues.drain(&tenant, &one, &bare, queues.left(&tenant, &one));
+        queues.leave_all();
+        assert!(!drained(&one, &bare));
+    }
 }
