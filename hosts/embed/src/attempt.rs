@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::Method;
-use serde_json::{Map, Value, json};
-use tokio::sync::watch;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::call::CallError;
@@ -33,16 +34,44 @@ enum End {
     Lost,
 }
 
-/// Works on one lease until it is reported on, given back or lost.
+/// The body of a report.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Report {
+    Output {
+        output: Value,
+    },
+    Error {
+        error: Told,
+        retryable: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<String>,
+    },
+}
+
+/// An error as the server takes it.
+#[derive(Serialize)]
+struct Told {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    details: Value,
+}
+
+/// Works on one lease until it is reported on, given back or lost. The slot is free once the work has ended: what
+/// becomes ready by the report may be claimed for it in the same commit.
 pub(crate) async fn attempt(
     context: Context,
     run: Run,
     lease_ttl: Duration,
     stop: watch::Receiver<Option<Instant>>,
+    slot: OwnedSemaphorePermit,
 ) {
     // The closure is called within the future, so that a panic of either kind is caught.
     let work = AssertUnwindSafe(async { run(context.clone()).await }).catch_unwind();
+    // In this order: work that is done at once needs no timer and no ear for a stop.
     let end = tokio::select! {
+        biased;
         answer = work => End::Answer(answer.unwrap_or_else(|panic| Err(panicked(&*panic)))),
         () = beat(&context, lease_ttl) => End::Lost,
         () = cut(&context) => {
@@ -51,8 +80,9 @@ pub(crate) async fn attempt(
         }
         () = stopped(stop) => End::Release,
     };
+    drop(slot);
     let (operation, body) = match end {
-        End::Answer(Ok(output)) => ("complete", Some(json!({ "output": output }))),
+        End::Answer(Ok(output)) => ("complete", Some(Report::Output { output })),
         End::Answer(Err(error)) => ("fail", Some(failure(error))),
         End::Release => ("release", None),
         End::Lost => return,
@@ -93,9 +123,9 @@ async fn stopped(mut stop: watch::Receiver<Option<Instant>>) {
 }
 
 /// Reports until the server has taken it, refuses it, or the lease has ended by itself.
-async fn report(context: &Context, operation: &str, mut body: Option<Value>, lease_ttl: Duration) {
+async fn report(context: &Context, operation: &str, mut body: Option<Report>, lease_ttl: Duration) {
     let (mut operation, ends) = (operation, Instant::now() + lease_ttl);
-    while let Err(fault) = context.tell(Method::POST, operation, body.as_ref()).await {
+    while let Err(fault) = context.report(operation, body.as_ref()).await {
         let lease_id = &context.claimed().lease_id;
         if fault.status >= 500 && Instant::now() < ends {
             sleep(REPORT_PAUSE).await;
@@ -114,18 +144,16 @@ fn is_of_the_output(fault: &CallError) -> bool {
     matches!(fault.status, 400 | 413 | 422)
 }
 
-fn failure(error: TaskError) -> Value {
+fn failure(error: TaskError) -> Report {
     let TaskError { mut message, code, details, is_fatal, retry_after } = error;
     if let Some((at, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
         message.truncate(at);
     }
-    let mut told = Map::from_iter([("message".to_owned(), message.into()), ("details".to_owned(), details)]);
-    told.extend(code.map(|code| ("code".to_owned(), code.into())));
-    let mut body = json!({ "error": told, "retryable": !is_fatal });
-    if let Some(wait) = retry_after {
-        body["retry_after"] = format!("{}ms", wait.as_millis()).into();
+    Report::Error {
+        error: Told { message, code, details },
+        retryable: !is_fatal,
+        retry_after: retry_after.map(|wait| format!("{}ms", wait.as_millis())),
     }
-    body
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> TaskError {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::server::Embedded;
@@ -21,7 +22,7 @@ pub struct CallError {
     pub problem: Value,
 }
 
-/// Sends one request. `path` is the whole path, base path included.
+/// Sends one request and reads the answer. `path` is the whole path, base path included.
 ///
 /// # Errors
 /// Whatever is answered with a status of 400 or more.
@@ -31,11 +32,27 @@ pub(crate) async fn call(
     path: &str,
     body: Option<&Value>,
 ) -> Result<Value, CallError> {
+    send(app, method, path, body).await.map(|body| value(&body))
+}
+
+/// The same, with the answer as it came.
+pub(crate) async fn send(
+    app: &Embedded,
+    method: Method,
+    path: &str,
+    body: Option<&impl Serialize>,
+) -> Result<Bytes, CallError> {
     let mut request = Request::builder().method(method).uri(path);
     if body.is_some() {
         request = request.header(header::CONTENT_TYPE, "application/json");
     }
-    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+    let written = body.map(serde_json::to_vec).transpose().map_err(|fault| CallError {
+        status: 400,
+        kind: "malformed-request".to_owned(),
+        detail: format!("the body cannot be written as JSON: {fault}"),
+        problem: Value::Null,
+    })?;
+    let bytes = Bytes::from(written.unwrap_or_default());
     let request = request.body(Full::new(bytes)).map_err(|fault| CallError {
         status: 400,
         kind: "malformed-request".to_owned(),
@@ -47,13 +64,17 @@ pub(crate) async fn call(
         Ok(body) => body.to_bytes(),
         Err(never) => match never {},
     };
-    let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
-    let value =
-        if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap_or_else(|_| text()) };
     if parts.status.as_u16() < 400 {
-        return Ok(value);
+        return Ok(body);
     }
+    let value = value(&body);
     let member = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let kind = member("type").rsplit('/').next().unwrap_or_default().to_owned();
     Err(CallError { status: parts.status.as_u16(), kind, detail: member("detail"), problem: value })
+}
+
+/// A body as a value: null if it is empty, a string if it is no JSON.
+fn value(body: &[u8]) -> Value {
+    let text = || Value::String(String::from_utf8_lossy(body).into_owned());
+    if body.is_empty() { Value::Null } else { serde_json::from_slice(body).unwrap_or_else(|_| text()) }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::call::{CallError, call};
+use crate::call::{CallError, call, send};
 use crate::error::TaskError;
 use crate::server::Embedded;
 
@@ -163,10 +163,26 @@ impl Context {
     ) -> Result<Value, CallError> {
         let path = format!("{}/{operation}", self.0.path);
         let told = call(&self.0.app, method, &path, body).await;
-        if told.as_ref().is_err_and(|fault| fault.kind == "lease-lost" || fault.status == 404) {
+        self.heed(told.as_ref().err());
+        told
+    }
+
+    /// An operation of the lease whose answer says nothing new.
+    pub(crate) async fn report(
+        &self,
+        operation: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<(), CallError> {
+        let path = format!("{}/{operation}", self.0.path);
+        let told = send(&self.0.app, Method::POST, &path, body).await;
+        self.heed(told.as_ref().err());
+        told.map(drop)
+    }
+
+    fn heed(&self, fault: Option<&CallError>) {
+        if fault.is_some_and(|fault| fault.kind == "lease-lost" || fault.status == 404) {
             self.wish(Wish::Lost);
         }
-        told
     }
 
     pub(crate) fn claimed(&self) -> &Claimed {

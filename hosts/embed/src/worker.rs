@@ -4,18 +4,19 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, join_all};
 use http::Method;
 use selvedge::ids::QueueName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep};
 
 use crate::attempt::attempt;
-use crate::call::{CallError, call};
+use crate::call::{CallError, send};
 use crate::context::{Claimed, Context};
 use crate::error::TaskError;
 use crate::server::{Embedded, Server};
@@ -29,6 +30,8 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 const LEASE_TTL_MIN: Duration = Duration::from_secs(1);
 const LEASE_TTL_MAX: Duration = Duration::from_secs(3600);
 const CONCURRENCY_MAX: usize = 1000;
+/// Claims that wait at once: while what one was given begins, the other one is there for what becomes ready.
+const CLAIMS: usize = 4;
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -127,8 +130,18 @@ struct Granted {
 impl Worker {
     /// Claims and works until the stop, and then until every attempt has ended.
     async fn work(self) {
+        let concurrency = self.options.concurrency;
+        join_all((0..CLAIMS.min(concurrency)).map(|claim| {
+            // Each has its part of the slots, the first ones what is left over.
+            let slots = concurrency / CLAIMS + usize::from(claim < concurrency % CLAIMS);
+            self.work_on(slots)
+        }))
+        .await;
+    }
+
+    async fn work_on(&self, slots: usize) {
         let mut attempts = JoinSet::new();
-        let slots = Arc::new(Semaphore::new(self.options.concurrency));
+        let slots = Arc::new(Semaphore::new(slots));
         let mut stop = self.stop.clone();
         tokio::select! {
             _ = stop.wait_for(Option::is_some) => {}
@@ -141,13 +154,15 @@ impl Worker {
         let mut known = false;
         loop {
             if !known {
-                known = self.told("workers", Some(&self.registration())).await.is_ok();
+                known = self.asked("workers", Some(&self.registration())).await.is_ok();
             }
             let mut held = vec![self.free_slot(slots).await];
+            // What ends at the same moment is claimed for together.
+            yield_now().await;
             while attempts.try_join_next().is_some() {}
             held.extend(std::iter::from_fn(|| slots.clone().try_acquire_owned().ok()));
-            match self.told("tasks/claim", Some(&self.claim(held.len()))).await {
-                Ok(answer) => match serde_json::from_value::<Granted>(answer) {
+            match self.asked("tasks/claim", Some(&self.claim(held.len()))).await {
+                Ok(answer) => match serde_json::from_slice::<Granted>(&answer) {
                     Ok(Granted { tasks }) => self.begin(tasks, held, attempts),
                     Err(fault) => {
                         tracing::error!("the answer to a claim cannot be read: {fault}");
@@ -167,11 +182,13 @@ impl Worker {
     fn begin(&self, tasks: Vec<Claimed>, slots: Vec<OwnedSemaphorePermit>, attempts: &mut JoinSet<()>) {
         for (claimed, slot) in tasks.into_iter().zip(slots) {
             let context = Context::new(self.app.clone(), &self.base_path, claimed);
-            let attempt = attempt(context, self.run.clone(), self.options.lease_ttl, self.stop.clone());
-            attempts.spawn(async move {
-                attempt.await;
-                drop(slot);
-            });
+            attempts.spawn(attempt(
+                context,
+                self.run.clone(),
+                self.options.lease_ttl,
+                self.stop.clone(),
+                slot,
+            ));
         }
     }
 
@@ -182,7 +199,7 @@ impl Worker {
                 slot = slots.clone().acquire_owned() => return slot.expect("the semaphore is never closed"),
                 () = sleep(HEARTBEAT_INTERVAL) => {
                     // The next claim says the same.
-                    let _ = self.told(&format!("workers/{}/heartbeat", self.id), None).await;
+                    let _ = self.asked(&format!("workers/{}/heartbeat", self.id), None).await;
                 }
             }
         }
@@ -203,9 +220,9 @@ impl Worker {
         })
     }
 
-    async fn told(&self, operation: &str, body: Option<&Value>) -> Result<Value, CallError> {
+    async fn asked(&self, operation: &str, body: Option<&Value>) -> Result<Bytes, CallError> {
         let path = format!("{}/api/v1/{operation}", self.base_path);
-        call(&self.app, Method::POST, &path, body).await
+        send(&self.app, Method::POST, &path, body).await
     }
 }
 
