@@ -126,10 +126,10 @@ struct Compare {
     #[arg(long, value_name = "COUNT", default_value_t = 64)]
     dbos_pool: u32,
     /// Claims that Selvedge's worker has under way
-    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
     claimers: usize,
     /// Reports that Selvedge's worker has under way
-    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    #[arg(long, value_name = "COUNT", default_value_t = 4)]
     reporters: usize,
 }
 

@@ -42,6 +42,7 @@ struct Completion<'a> {
 #[derive(Serialize)]
 struct Batch<'a> {
     items: &'a [Report],
+    r#return: &'static str,
 }
 
 #[derive(Serialize)]
@@ -70,8 +71,8 @@ pub async fn work(server: &str, claimers: usize, reporters: usize) -> Result<(),
     let (done, reports) = mpsc::unbounded_channel();
     let reports = Arc::new(Mutex::new(reports));
     let mut loops = JoinSet::new();
-    for number in 0..claimers {
-        loops.spawn(claim(Connection::open(&server, Protocol::Http1).await?, number, done.clone()));
+    for _ in 0..claimers {
+        loops.spawn(claim(Connection::open(&server, Protocol::Http1).await?, done.clone()));
     }
     for _ in 0..reporters {
         loops.spawn(report(Connection::open(&server, Protocol::Http1).await?, reports.clone()));
@@ -84,13 +85,9 @@ pub async fn work(server: &str, claimers: usize, reporters: usize) -> Result<(),
 }
 
 /// Claims, and does each task at once: the work itself is one addition.
-async fn claim(
-    mut server: Connection,
-    number: usize,
-    done: mpsc::UnboundedSender<Report>,
-) -> Result<(), Fault> {
+async fn claim(mut server: Connection, done: mpsc::UnboundedSender<Report>) -> Result<(), Fault> {
     let body = Bytes::from(format!(
-        r#"{{"worker_id":"worker-{number}","queues":["{QUEUE}"],"max_tasks":{CLAIM_TASKS},"wait":"60s"}}"#
+        r#"{{"worker_id":"worker","queues":["{QUEUE}"],"max_tasks":{CLAIM_TASKS},"wait":"60s"}}"#
     ));
     loop {
         let answer = server.post("/api/v1/tasks/claim", body.clone()).await?.of_status(200, "a claim")?;
@@ -116,7 +113,7 @@ async fn report(mut server: Connection, reports: Reports) -> Result<(), Fault> {
                 server.post(&path, body).await?.of_status(200, "a completion")?;
             }
             many => {
-                let body = serde_json::to_vec(&Batch { items: many })?;
+                let body = serde_json::to_vec(&Batch { items: many, r#return: "minimal" })?;
                 let answer = server.post("/api/v1/leases/batch", body).await?;
                 let answer = answer.of_status(200, "a batch of completions")?;
                 let Outcomes { items } = serde_json::from_slice(&answer.body)?;
