@@ -34,6 +34,10 @@ mod selvedge_worker;
 mod storage;
 mod workflow_graph;
 
+/// For all that runs in this program, the peers' engines and services included.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> std::process::ExitCode {
     cli::main()
 }
