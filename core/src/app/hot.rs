@@ -6,7 +6,7 @@
 //! What commits nothing (a refusal, a command for what is so already) has no such guard: it is answered only
 //! from a state that has landed and was read within the request. Whatever clients read comes from the database.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 
@@ -21,8 +21,9 @@ use crate::workflow::model::Workflow;
 
 /// How many runs are kept.
 const RUNS_MAX: usize = 2048;
-/// How many instances of one run are kept.
-const INSTANCES_MAX: usize = 4096;
+/// How many instances of one run are kept; beyond that those that have ended go. Few where bugs can be planted, so that
+/// the runs of the simulation reach it.
+const INSTANCES_MAX: usize = if cfg!(feature = "planted") { 4 } else { 4096 };
 
 /// A run and the instances of it that decisions have seen.
 #[derive(Debug)]
@@ -33,7 +34,9 @@ pub(super) struct HotRun {
     pub(super) is_ahead_of_rows: bool,
     flights: Arc<Flights>,
     instances: BTreeMap<Key, Instance>,
-    /// Whether an instance that is not kept has no row.
+    /// Instances that were kept once: they have rows.
+    gone: BTreeSet<Key>,
+    /// Whether an instance that is neither kept nor gone has no row.
     is_whole: bool,
 }
 
@@ -124,6 +127,7 @@ impl HotRun {
             is_ahead_of_rows: false,
             flights: Arc::default(),
             instances: BTreeMap::new(),
+            gone: BTreeSet::new(),
         };
         for row in rows {
             match tasks::read_few(row)? {
@@ -149,6 +153,7 @@ impl HotRun {
             is_ahead_of_rows: false,
             flights: Arc::default(),
             instances: if is_whole { instances } else { BTreeMap::new() },
+            gone: BTreeSet::new(),
             is_whole,
         }
     }
@@ -179,7 +184,7 @@ impl HotRun {
     pub(super) fn instance(&self, key: Key) -> Kept<'_> {
         match self.instances.get(&key) {
             Some(instance) => Kept::Instance(instance),
-            None if self.is_whole => Kept::Absent,
+            None if self.is_whole && !self.gone.contains(&key) => Kept::Absent,
             None => Kept::Nothing,
         }
     }
@@ -194,14 +199,31 @@ impl HotRun {
         self.run = decided.after.run.clone();
         let whole_run = |what: &What| matches!(what, What::RunStopping { .. } | What::RunRetried { .. });
         let sweeping = decided.events.iter().any(|event| whole_run(&event.what));
+        if !sweeping && self.instances.len() > INSTANCES_MAX {
+            self.let_ended_go();
+        }
         if sweeping || self.instances.len() > INSTANCES_MAX {
             self.instances.clear();
+            self.gone.clear();
             self.is_whole = false;
             self.is_ahead_of_rows = true;
         }
         for (key, instance) in decided.after.touched() {
             self.instances.insert(key, instance.clone());
         }
+    }
+
+    /// Forgets what has ended: few decisions ask for it again, and those read its row.
+    fn let_ended_go(&mut self) {
+        let gone = &mut self.gone;
+        self.instances.retain(|key, instance| {
+            let stays = instance.finished_at.is_none();
+            if !stays {
+                gone.insert(*key);
+            }
+            stays
+        });
+        self.is_ahead_of_rows = true;
     }
 
     /// Notes that a lease was extended.
