@@ -12,7 +12,7 @@ use super::database::{Batch, Cell, Row, Statement};
 macro_rules! last_cursor {
     () => {
         "max((SELECT value FROM counters WHERE name = 'cursor'), coalesce((SELECT cursor + last_seq - seq FROM \
-         history ORDER BY cursor DESC LIMIT 1), 0))"
+         history WHERE cursor > 0 ORDER BY cursor DESC LIMIT 1), 0))"
     };
 }
 

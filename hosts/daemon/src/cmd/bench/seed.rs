@@ -112,7 +112,7 @@ impl Store {
         shift: Shift,
     ) -> Result<(), BenchError> {
         let last = "SELECT max((SELECT value FROM counters WHERE name = 'cursor'), coalesce((SELECT cursor + \
-            last_seq - seq FROM history ORDER BY cursor DESC LIMIT 1), 0))";
+            last_seq - seq FROM history WHERE cursor > 0 ORDER BY cursor DESC LIMIT 1), 0))";
         let cursor = self.rows(last, vec![]).await?;
         let cursor = cursor.first().and_then(|row| row.first()?.as_i64()).unwrap_or_default();
         for from in (1..=count).step_by(CHUNK as usize) {
