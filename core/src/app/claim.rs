@@ -220,9 +220,6 @@ impl<D: Database, P: Platform> App<D, P> {
             let freed = self.queues.freed();
             let left = self.queues.left(asked.tenant, &asked.queues);
             let looked = self.look(asked).await?;
-            if looked.is_all && looked.candidates.len() <= asked.max_tasks {
-                self.queues.drain(asked.tenant, &asked.queues, &asked.labels, left);
-            }
             let mut presence = match looked.claimant {
                 Claimant::Draining => return Ok(Granted::Draining),
                 Claimant::Welcome(presence) => {
@@ -235,6 +232,16 @@ impl<D: Database, P: Platform> App<D, P> {
                 Some(desk) => desk.take_room(looked.candidates.len()),
                 None => asked.max_tasks,
             };
+            if looked.is_all && looked.candidates.len() <= room {
+                self.queues.drain(asked.tenant, &asked.queues, &asked.labels, left);
+            }
+            if let (Some(desk), 0) = (early, room)
+                && !looked.candidates.is_empty()
+                && !desk.settled().await
+            {
+                // All that was promised was given up: there may be more than this look has found.
+                continue;
+            }
             if !looked.candidates.is_empty() && room > 0 {
                 // A claim that takes all there is takes what becomes ready meanwhile, too: otherwise a worker
                 // that is always a little late would never be waited on.
@@ -245,11 +252,15 @@ impl<D: Database, P: Platform> App<D, P> {
                 if let Some(desk) = early {
                     desk.give_room(room - taken.len());
                 }
-                let is_late = taken.is_empty();
+                let (is_late, wanted) = (taken.is_empty(), taken.len());
                 let mut tasks = match is_late {
                     true => Vec::new(),
                     false => self.grant(asked, taken, looked.runs, presence.take()).await?,
                 };
+                if let Some(desk) = early {
+                    // What was lost to a race is looked for again.
+                    desk.give_room(wanted - tasks.len());
+                }
                 tasks.extend(close(desk).await);
                 if tasks.is_empty() && is_late {
                     // Other claims are taking all of these: there may be more behind them, and no bell rings

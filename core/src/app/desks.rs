@@ -208,6 +208,15 @@ impl Waiting<'_> {
         lock(&self.desk.state).room += room;
     }
 
+    /// Comes back when something was served, or nothing is promised any more; true if there is something, or the desk
+    /// was closed.
+    pub(super) async fn settled(&self) -> bool {
+        self.until(|state| !state.tasks.is_empty() || state.promised == 0 || state.phase != Phase::Open)
+            .await;
+        let state = lock(&self.desk.state);
+        !state.tasks.is_empty() || state.phase != Phase::Open
+    }
+
     /// Comes back when something was served, or the desk was closed.
     pub(super) async fn served(&self) {
         self.until(|state| !state.tasks.is_empty() || state.phase != Phase::Open).await;
