@@ -14,8 +14,12 @@
 //!
 //! A claim that was served closes its desk. Other seats there may be taken: their commits are under way. If the same
 //! worker has another claim waiting that is like this one, they move to its desk, so that a worker with two claims gets
-//! the leases of each commit as soon as that has landed; else the claim waits for them. What is served to a claimant that has gone, or is not served because nobody knows of its commit, is an
-//! orphan and goes back to its queue.
+//! the leases of each commit as soon as that has landed; else the claim waits for them.
+//!
+//! Where nothing is left in the queues, a claim opens its desk before it looks, and takes room from it for what it finds.
+//!
+//! What is served to a claimant that has gone, or is not served because nobody knows of its commit, is an orphan and
+//! goes back to its queue.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -310,8 +314,8 @@ impl Desk {
             && (&self.queues, &self.labels) == (&other.queues, &other.labels)
     }
 
-    /// The desk where the seats of this one are now, with its state.
-    fn with_seats<T>(self: &Arc<Self>, work: impl FnOnce(&Arc<Desk>, &mut State) -> T) -> T {
+    /// Works on the desk where the seats of this one are now, under its lock.
+    fn with_seats(self: &Arc<Self>, work: impl FnOnce(&Desk, &mut State)) {
         let mut desk = self.clone();
         loop {
             let mut state = lock(&desk.state);
