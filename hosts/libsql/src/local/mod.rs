@@ -1,11 +1,12 @@
 //! The database of one process: a file or memory.
 //!
-//! One thread owns the connection that writes. Calls are put in line when they are made, and the thread
-//! commits all that waits as one transaction with one fsync, so the cost of durability is shared by
-//! whoever is waiting. Reads of a file run beside it, on connections of their own and on the caller's
-//! task: a prepared read takes microseconds, less than handing it to another thread.
+//! Calls are put in line when they are made, and a thread commits all that waits as one transaction with one
+//! fsync, so the cost of durability is shared by whoever is waiting. Where nobody else waits, and where it is quick,
+//! the task that called does it instead: [`line`] says when. Reads of a file run beside it, on connections of their
+//! own and on the caller's task: a prepared read takes microseconds, less than handing it to another thread.
 
 mod connection;
+mod line;
 mod lock;
 mod open;
 mod readers;
@@ -15,8 +16,11 @@ mod writer;
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::task::{Context, Poll, ready};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use futures_channel::oneshot;
 use selvedge::store::database::{Batch, Counts, Database, DatabaseError, Outcome, Row, Statement};
@@ -24,12 +28,13 @@ use selvedge::store::database::{Batch, Counts, Database, DatabaseError, Outcome,
 pub use open::{OpenError, Options};
 pub use stats::Stats;
 
+use line::{Job, Line, Server};
 use lock::Lock;
 use open::Source;
 use readers::Readers;
 use selvedge_sqlite::Connection;
 use stats::Counters;
-use writer::{Job, Writer};
+use writer::{Served, Writer};
 
 /// A libsql database in a file that this process owns, or in memory. Clones share it.
 ///
@@ -41,13 +46,19 @@ pub struct Local {
 }
 
 struct Shared {
-    /// `None` only while dropping.
-    jobs: Option<mpsc::Sender<Job>>,
+    writing: Arc<Writing>,
     /// `None` in memory, where the writer's connection is the only one that sees the data.
     readers: Option<Readers>,
     /// `None` only while dropping.
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
+}
+
+/// What the thread and the tasks write with.
+struct Writing {
+    line: Line,
+    /// `None` when the database is closed.
+    writer: Mutex<Option<Writer>>,
 }
 
 impl Local {
@@ -79,15 +90,16 @@ impl Local {
     }
 
     fn start(source: Source, connection: Connection, readers: Option<Readers>) -> Result<Local, OpenError> {
-        let (jobs, line) = mpsc::channel();
         let counters = Arc::new(Counters::default());
-        let writer = Writer::new(source, connection, line, counters.clone());
-        let thread = thread::Builder::new()
-            .name("selvedge-libsql".into())
-            .spawn(move || writer.run())
-            .map_err(OpenError::Thread)?;
-        let shared = Shared { jobs: Some(jobs), readers, thread: Some(thread), counters };
-        Ok(Local { shared: Arc::new(shared) })
+        let writer = Writer::new(source, connection, counters.clone());
+        let writing = Arc::new(Writing { line: Line::default(), writer: Mutex::new(Some(writer)) });
+        let thread = thread::Builder::new().name("selvedge-libsql".into());
+        let thread = thread.spawn({
+            let writing = writing.clone();
+            move || writing.run()
+        });
+        let thread = Some(thread.map_err(OpenError::Thread)?);
+        Ok(Local { shared: Arc::new(Shared { writing, readers, thread, counters }) })
     }
 }
 
@@ -98,12 +110,12 @@ impl Database for Local {
                 self.shared.counters.add_read(reads.len());
                 readers.read(&reads)
             }
-            None => self.shared.line_up(|reply| Job::Read { reads, reply }).await,
+            None => self.shared.writing.line_up(|reply| Job::Read { reads, reply }).await,
         }
     }
 
     fn write(&self, batches: Vec<Batch>) -> impl Future<Output = Result<Vec<Outcome>, DatabaseError>> {
-        self.shared.line_up(|reply| Job::write(batches, reply))
+        self.shared.writing.line_up(|reply| Job::write(batches, reply))
     }
 
     fn counts(&self) -> Counts {
@@ -119,24 +131,97 @@ impl Database for Local {
     }
 }
 
-/// Where the writer's thread sends the answer of one call.
+/// Where the answer of one call is sent.
 type Reply<T> = oneshot::Sender<Result<T, DatabaseError>>;
 
-impl Shared {
-    /// Puts a job in line at once and returns the wait for its answer. The wait holds nothing of the
-    /// database, so that dropping it disturbs nobody.
-    fn line_up<T, F>(&self, job: F) -> impl Future<Output = Result<T, DatabaseError>> + use<T, F>
-    where
-        F: FnOnce(Reply<T>) -> Job,
-    {
+/// The wait for the answer of one call. Dropping it disturbs nobody.
+struct Wait<T> {
+    answer: oneshot::Receiver<Result<T, DatabaseError>>,
+    /// Where the task is to serve the line itself.
+    own: Option<Arc<Writing>>,
+}
+
+impl Writing {
+    /// Puts a job in line at once and returns the wait for its answer.
+    fn line_up<T>(self: &Arc<Self>, job: impl FnOnce(Reply<T>) -> Job) -> Wait<T> {
         let (reply, answer) = oneshot::channel();
-        let jobs = self.jobs.as_ref().expect("only drop takes it");
-        let in_line = jobs.send(job(reply)).is_ok();
-        async move {
-            answer.await.unwrap_or_else(|_| {
-                let message = "the thread that writes has stopped".into();
-                Err(DatabaseError::Unavailable { message, indeterminate: in_line })
-            })
+        let own = match self.line.push(job(reply)) {
+            Server::Thread => None,
+            Server::Task => Some(self.clone()),
+        };
+        Wait { answer, own }
+    }
+
+    /// Serves until the line is closed and empty, then closes the database. The thread's work.
+    fn run(&self) {
+        /// Where the thread panics, nobody waits for it.
+        struct Leaving<'a>(&'a Line);
+        impl Drop for Leaving<'_> {
+            fn drop(&mut self) {
+                self.0.abandon();
+            }
+        }
+        let _leaving = Leaving(&self.line);
+        while self.line.wait() {
+            let start = Instant::now();
+            let served = self.sit().as_mut().map_or(Served::Nothing, |writer| writer.serve(&self.line));
+            self.tell(served, Server::Thread, start);
+        }
+        let writer = self.sit().take();
+        if let Some(writer) = writer {
+            writer.close();
+        }
+    }
+
+    /// Waits for the writer.
+    fn sit(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.writer.lock().unwrap_or_else(|poisoned| {
+            // A task has panicked in the middle of its transaction.
+            self.writer.clear_poison();
+            let mut writer = poisoned.into_inner();
+            writer.as_mut().into_iter().for_each(Writer::give_up);
+            writer
+        })
+    }
+
+    /// Serves the first in line here and now, unless another is at it, who looks at the line again then.
+    fn serve_here(&self) {
+        let start = Instant::now();
+        let served = match self.writer.try_lock() {
+            Ok(mut writer) => writer.as_mut().map_or(Served::Nothing, |writer| writer.serve(&self.line)),
+            Err(TryLockError::WouldBlock) => return,
+            Err(TryLockError::Poisoned(_)) => return self.line.call_thread(),
+        };
+        self.tell(served, Server::Task, start);
+    }
+
+    /// Tells those who were served. The writer is free again, since they may run on this very thread.
+    fn tell(&self, served: Served, by: Server, start: Instant) {
+        self.line.served(by, served.calls(), start.elapsed());
+        served.tell();
+    }
+}
+
+impl<T> Future for Wait<T> {
+    type Output = Result<T, DatabaseError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(writing) = self.own.take() {
+            writing.serve_here();
+        }
+        let answer = ready!(Pin::new(&mut self.answer).poll(context));
+        Poll::Ready(answer.unwrap_or_else(|_| {
+            let message = "the writer has stopped".into();
+            Err(DatabaseError::Unavailable { message, indeterminate: true })
+        }))
+    }
+}
+
+impl<T> Drop for Wait<T> {
+    fn drop(&mut self) {
+        // Nobody has awaited it, but it is in line.
+        if let Some(writing) = &self.own {
+            writing.line.call_thread();
         }
     }
 }
@@ -145,7 +230,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // The writer's connection closes last, because the last one folds the log into the file.
         self.readers = None;
-        self.jobs = None;
+        self.writing.line.close();
         let Some(thread) = self.thread.take() else { return };
         // A waker may run a task, and with it this drop, on the writer's own thread.
         if thread.thread().id() != thread::current().id() {
@@ -163,10 +248,15 @@ impl fmt::Debug for Local {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::sync::Mutex;
-    use std::task::{Context, Poll, Wake};
+    use std::sync::mpsc;
+    use std::task::{Wake, Waker};
 
     use super::*;
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(future)
+    }
 
     /// Drops a database when woken, on the thread that wakes, and then says so.
     struct Last(Mutex<Option<Local>>, mpsc::Sender<()>);
@@ -191,13 +281,67 @@ mod tests {
         let mut batch = Batch::default();
         batch.push(Statement::new("CREATE TABLE t (id INTEGER)", vec![]));
         batch.push(Statement::new(fill, vec![]));
-        let mut wait = pin!(database.shared.line_up(|reply| Job::write(vec![batch], reply)));
+        let mut wait = pin!(database.shared.writing.line_up(|reply| Job::write(vec![batch], reply)));
         let first = wait.as_mut().poll(&mut Context::from_waker(&waker));
         assert!(first.is_pending());
         drop(database);
         done.recv().expect("the drop comes to its end");
         let second = wait.as_mut().poll(&mut Context::from_waker(&waker));
         assert_eq!(second, Poll::Ready(Ok(vec![Outcome::Committed])));
+    }
+
+    #[test]
+    fn a_line_of_one_at_a_time_is_served_by_whoever_waits() {
+        let database = quiet();
+        let mut wait = pin!(insert(&database));
+        let first = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(first, Poll::Ready(Ok(vec![Outcome::Committed])));
+    }
+
+    #[test]
+    fn a_wait_that_is_dropped_before_its_turn_is_served_by_the_thread() {
+        let database = quiet();
+        let before = rows(&database);
+        drop(insert(&database));
+        assert_eq!(rows(&database), before + 1);
+    }
+
+    #[test]
+    fn a_task_that_panics_in_the_writers_place_leaves_it_to_others() {
+        let database = quiet();
+        let before = rows(&database);
+        let writing = database.shared.writing.clone();
+        let panicked = thread::spawn(move || {
+            let seat = writing.sit();
+            let connection = seat.as_ref().expect("it is open").connection.as_ref().expect("it is open");
+            connection.raw().execute_batch("BEGIN; INSERT INTO t VALUES (0)").expect("it begins");
+            panic!("in the middle of a transaction");
+        });
+        assert!(panicked.join().is_err());
+        assert_eq!(block_on(insert(&database)), Ok(vec![Outcome::Committed]));
+        assert_eq!(rows(&database), before + 1);
+    }
+
+    /// A database in memory whose next write is its task's to serve.
+    fn quiet() -> Local {
+        let database = Local::memory().expect("memory");
+        let mut table = Batch::default();
+        table.push(Statement::new("CREATE TABLE t (id INTEGER)", vec![]));
+        assert_eq!(block_on(database.write(vec![table])), Ok(vec![Outcome::Committed]));
+        database.shared.writing.line.quiet();
+        database
+    }
+
+    fn insert(database: &Local) -> impl Future<Output = Result<Vec<Outcome>, DatabaseError>> + use<> {
+        let mut batch = Batch::default();
+        batch.push(Statement::new("INSERT INTO t VALUES (1)", vec![]));
+        database.shared.writing.line_up(|reply| Job::write(vec![batch], reply))
+    }
+
+    fn rows(database: &Local) -> i64 {
+        let count = Statement::new("SELECT count(*) FROM t", vec![]);
+        let rows = block_on(database.read(vec![count])).expect("the read is right");
+        rows[0][0][0].as_i64().expect("a number")
     }
 
     #[test]

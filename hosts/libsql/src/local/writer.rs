@@ -1,4 +1,4 @@
-//! The thread that writes: group commit.
+//! What writes: group commit.
 //!
 //! Whatever waits when a transaction begins goes into it, and whatever has come by the time that this has run,
 //! and so on until nobody waits or the group is full. One fsync makes all of them durable; nobody is answered
@@ -9,13 +9,13 @@
 //! to what is there: their own expectations find out that a batch they built on is missing.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
-use selvedge::store::database::{Batch, Cell, DatabaseError, Outcome, Row, Statement};
+use selvedge::store::database::{DatabaseError, Outcome, Row, Statement};
 use selvedge_sqlite::{Answer, Connection, Failure, transact};
 
 use super::Reply;
 use super::connection;
+use super::line::{Call, Job, Line};
 use super::open::Source;
 use super::stats::Counters;
 
@@ -25,100 +25,72 @@ const GROUP_BATCHES_MAX: usize = 1_024;
 /// Bytes of parameters after which a group is closed. A single call may be longer.
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// What the thread is asked to do.
-pub(super) enum Job {
-    /// Commit batches.
-    Write(Call),
-    /// Read on the writer's connection; only in memory.
-    Read {
-        /// The statements of one view.
-        reads: Vec<Statement>,
-        /// To whom.
-        reply: Reply<Vec<Vec<Row>>>,
-    },
-}
-
-/// One call of `write`.
-pub(super) struct Call {
-    batches: Vec<Batch>,
-    reply: Reply<Vec<Outcome>>,
-}
-
-/// The state of the thread.
+/// The connection that writes, with what it stands on.
 pub(super) struct Writer {
     /// `None` after a failure, until the next job. Declared before `source`, which holds the file's lock.
-    connection: Option<Connection>,
+    pub(super) connection: Option<Connection>,
     source: Source,
-    line: Receiver<Job>,
-    /// A job that was taken from the line when its turn had not come.
-    kept: Option<Job>,
     counters: Arc<Counters>,
 }
 
+/// What was done, before anybody was told. It is told when the writer is free again: whoever is told may run at once,
+/// on this very thread.
+#[must_use]
+pub(super) enum Served {
+    /// Nobody was in line.
+    Nothing,
+    /// A group.
+    Wrote(Vec<(Reply<Vec<Outcome>>, Answer)>),
+    /// A view.
+    Read(Reply<Vec<Vec<Row>>>, Result<Vec<Vec<Row>>, DatabaseError>),
+}
+
 /// How large a group has become.
+#[derive(Default)]
 struct Gathering {
     batches: usize,
     bytes: usize,
 }
 
-impl Job {
-    pub(super) fn write(batches: Vec<Batch>, reply: Reply<Vec<Outcome>>) -> Self {
-        Job::Write(Call { batches, reply })
-    }
-}
-
 impl Writer {
-    pub(super) fn new(
-        source: Source,
-        connection: Connection,
-        line: Receiver<Job>,
-        counters: Arc<Counters>,
-    ) -> Self {
-        Writer { connection: Some(connection), source, line, kept: None, counters }
+    pub(super) fn new(source: Source, connection: Connection, counters: Arc<Counters>) -> Self {
+        Writer { connection: Some(connection), source, counters }
     }
 
-    /// Works until every sender is gone and the line is empty, then closes the database.
-    pub(super) fn run(mut self) {
-        while let Some(job) = self.kept.take().or_else(|| self.line.recv().ok()) {
-            match job {
-                Job::Write(first) => self.commit(vec![first]),
-                Job::Read { reads, reply } => {
-                    let _ = reply.send(self.read(&reads));
-                }
-            }
+    /// Serves the first in line, with those behind it that fit into one group.
+    pub(super) fn serve(&mut self, line: &Line) -> Served {
+        match line.pop() {
+            None => Served::Nothing,
+            Some(Job::Write(first)) => Served::Wrote(self.commit(vec![first], line)),
+            Some(Job::Read { reads, reply }) => Served::Read(reply, self.read(&reads)),
         }
+    }
+
+    /// Closes the database.
+    pub(super) fn close(self) {
         if let (Source::File { .. }, Some(connection)) = (&self.source, &self.connection) {
             // Where this fails, everything is in the log still and the next to open the file finds it.
             let _ = connection::fold(connection);
         }
     }
 
-    /// Commits a group, with those that join it, as one transaction and answers everybody in it.
-    fn commit(&mut self, mut group: Vec<Call>) {
-        match self.transact(&mut group) {
-            Ok(answers) => {
-                for (call, answer) in group.into_iter().zip(answers) {
-                    // Nobody has to wait for the answer.
-                    let _ = call.reply.send(answer);
-                }
-            }
-            Err(error) => {
-                self.give_up();
-                for call in group {
-                    let _ = call.reply.send(Err(error.clone()));
-                }
-            }
-        }
+    /// Commits a group, with those that join it, as one transaction.
+    fn commit(&mut self, mut group: Vec<Call>, line: &Line) -> Vec<(Reply<Vec<Outcome>>, Answer)> {
+        let answers = self.transact(&mut group, line).unwrap_or_else(|error| {
+            self.give_up();
+            group.iter().map(|_| Err(error.clone())).collect()
+        });
+        group.into_iter().map(|call| call.reply).zip(answers).collect()
     }
 
     /// The answers of a group that was committed, or the error of one of which nothing was.
-    fn transact(&mut self, group: &mut Vec<Call>) -> Result<Vec<Answer>, DatabaseError> {
+    fn transact(&mut self, group: &mut Vec<Call>, line: &Line) -> Result<Vec<Answer>, DatabaseError> {
         self.connection().map_err(Failure::into_error)?;
-        let Self { connection, line, kept: other, counters, .. } = self;
+        let Self { connection, counters, .. } = self;
         let connection = connection.as_ref().expect("it is open");
         let mut gathering = Gathering::of(group);
-        gathering.gather(line, group, other);
-        let mut more = |group: &mut Vec<Call>| gathering.gather(line, group, other);
+        gathering.gather(line, group);
+        let mut more = |group: &mut Vec<Call>| gathering.gather(line, group);
         let (answers, kept) = transact(connection, group, &mut more, &|| counters.add_statement())?;
         if kept > 0 {
             counters.add_commit(kept as u64);
@@ -140,7 +112,7 @@ impl Writer {
     }
 
     /// Leaves nothing of a failed transaction behind.
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         if let Some(connection) = &self.connection {
             connection.abandon();
         }
@@ -150,59 +122,60 @@ impl Writer {
     }
 }
 
+impl Served {
+    /// How many calls it was.
+    pub(super) fn calls(&self) -> usize {
+        match self {
+            Served::Nothing => 0,
+            Served::Wrote(answers) => answers.len(),
+            Served::Read(..) => 1,
+        }
+    }
+
+    /// Tells those who wait, if they still do.
+    pub(super) fn tell(self) {
+        match self {
+            Served::Nothing => {}
+            Served::Wrote(answers) => {
+                for (reply, answer) in answers {
+                    let _ = reply.send(answer);
+                }
+            }
+            Served::Read(reply, rows) => {
+                let _ = reply.send(rows);
+            }
+        }
+    }
+}
+
 impl Gathering {
     fn of(group: &[Call]) -> Self {
-        let mut gathering = Self { batches: 0, bytes: 0 };
+        let mut gathering = Self::default();
         group.iter().for_each(|call| gathering.add(call));
         gathering
     }
 
-    /// Adds the calls in line to the group, up to the limits. A job of another kind ends the group and is kept.
-    fn gather(&mut self, line: &Receiver<Job>, group: &mut Vec<Call>, other: &mut Option<Job>) {
-        while other.is_none() && self.batches < GROUP_BATCHES_MAX && self.bytes < GROUP_BYTES_MAX {
-            match line.try_recv() {
-                Ok(Job::Write(call)) => {
-                    self.add(&call);
-                    group.push(call);
-                }
-                Ok(read @ Job::Read { .. }) => *other = Some(read),
-                Err(_) => return,
+    /// Adds the calls in line to the group, up to the limits. A job of another kind ends the group.
+    fn gather(&mut self, line: &Line, group: &mut Vec<Call>) {
+        let fits = |call: &Call| {
+            let fits = self.batches < GROUP_BATCHES_MAX && self.bytes < GROUP_BYTES_MAX;
+            if fits {
+                self.add(call);
             }
-        }
+            fits
+        };
+        line.take_calls(fits, group);
     }
 
     fn add(&mut self, call: &Call) {
         self.batches += call.batches.len();
-        self.bytes += call.bytes();
-    }
-}
-
-impl AsRef<[Batch]> for Call {
-    fn as_ref(&self) -> &[Batch] {
-        &self.batches
-    }
-}
-
-impl Call {
-    fn bytes(&self) -> usize {
-        let writes = self.batches.iter().flat_map(|batch| &batch.writes);
-        writes.flat_map(|(statement, _)| &statement.params).map(cell_bytes).sum()
-    }
-}
-
-fn cell_bytes(cell: &Cell) -> usize {
-    match cell {
-        Cell::Null | Cell::Integer(_) | Cell::Real(_) => size_of::<Cell>(),
-        Cell::Text(text) => text.len(),
-        Cell::Blob(bytes) => bytes.len(),
+        self.bytes += call.bytes;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
-
-    use selvedge::store::database::Expect;
+    use selvedge::store::database::{Batch, Cell, Expect};
 
     use super::*;
     use crate::local::lock::Lock;
@@ -210,10 +183,9 @@ mod tests {
 
     type Answer = futures_channel::oneshot::Receiver<Result<Vec<Outcome>, DatabaseError>>;
 
-    /// A writer without its thread, so that a test says which calls meet in a group.
+    /// A writer whom nobody serves but the test, which says which calls meet in a group.
     struct Bench {
         writer: Writer,
-        _jobs: Sender<Job>,
         directory: tempfile::TempDir,
     }
 
@@ -225,10 +197,9 @@ mod tests {
             let lock = Lock::take(&path).expect("it is free");
             crate::local::open::inspect(&path).expect("it is new");
             let connection = connection::writer(&path, &options).expect("it opens");
-            let (jobs, line) = channel();
             let source = Source::File { path, options, _lock: lock };
-            let writer = Writer::new(source, connection, line, Arc::default());
-            let mut bench = Bench { writer, _jobs: jobs, directory };
+            let writer = Writer::new(source, connection, Arc::default());
+            let mut bench = Bench { writer, directory };
             let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, filler BLOB)";
             assert_eq!(bench.group([table].map(|sql| vec![sql])), [Ok(vec![Outcome::Committed])]);
             bench
@@ -241,7 +212,7 @@ mod tests {
         ) -> Vec<Result<Vec<Outcome>, DatabaseError>> {
             let (group, answers): (Vec<_>, Vec<_>) =
                 calls.into_iter().map(|texts| call([batch(&texts)])).unzip();
-            self.writer.commit(group);
+            Served::Wrote(self.writer.commit(group, &Line::default())).tell();
             answers.into_iter().map(answered).collect()
         }
 
@@ -339,41 +310,46 @@ mod tests {
             (large, 5, 2),
         ];
         for (make, waiting, expected) in rows {
-            let (jobs, line) = channel();
+            let line = Line::default();
             for _ in 1..waiting {
-                jobs.send(Job::Write(make())).expect("the line is there");
+                line.push(Job::Write(make()));
             }
-            let (mut group, mut other) = (vec![make()], None);
+            let mut group = vec![make()];
             let mut gathering = Gathering::of(&group);
             // The second time, when the group has run, finds it as full as it was.
             for _ in 0..2 {
-                gathering.gather(&line, &mut group, &mut other);
-                assert_eq!((group.len(), other.is_none()), (expected, true), "{waiting} waiting");
+                gathering.gather(&line, &mut group);
+                assert_eq!(group.len(), expected, "{waiting} waiting");
             }
         }
     }
 
     #[test]
     fn a_read_in_memory_waits_for_the_writes_before_it() {
-        let (jobs, line) = channel();
-        let writer = Writer::new(Source::Memory, connection::memory().expect("memory"), line, Arc::default());
+        let line = Line::default();
+        let mut writer = Writer::new(Source::Memory, connection::memory().expect("memory"), Arc::default());
         let (table, _) = call([batch(&["CREATE TABLE t (id INTEGER)"])]);
         let (insert, _) = call([batch(&["INSERT INTO t VALUES (1)"])]);
         let (reply, rows) = futures_channel::oneshot::channel();
         let reads = vec![Statement::new("SELECT count(*) FROM t", vec![])];
         let (late, answer) = call([batch(&["INSERT INTO t VALUES (2)"])]);
         for job in [Job::Write(table), Job::Write(insert), Job::Read { reads, reply }, Job::Write(late)] {
-            jobs.send(job).expect("the writer is there");
+            line.push(job);
         }
-        drop(jobs);
-        writer.run();
+        let calls = std::iter::repeat_with(|| {
+            let served = writer.serve(&line);
+            let calls = served.calls();
+            served.tell();
+            calls
+        });
+        assert_eq!(calls.take(4).collect::<Vec<_>>(), [2, 1, 1, 0]);
         assert_eq!(answered(rows), Ok(vec![vec![vec![Cell::Integer(1)]]]));
         assert_eq!(answered(answer), Ok(vec![Outcome::Committed]));
     }
 
     fn call<const N: usize>(batches: [Batch; N]) -> (Call, Answer) {
         let (reply, answer) = futures_channel::oneshot::channel();
-        (Call { batches: batches.into(), reply }, answer)
+        (Call::new(batches.into(), reply), answer)
     }
 
     fn batch(texts: &[&str]) -> Batch {
