@@ -77,12 +77,17 @@ impl Connection {
             return Ok(vec![self.read(read)?]);
         }
         self.control("BEGIN DEFERRED")?;
-        let answers = reads.iter().map(|read| self.read(read)).collect::<Result<_, _>>();
+        let answers = self.read_all(reads);
         let answers = answers.and_then(|answers| self.control("COMMIT").map(|()| answers));
         if answers.is_err() {
             self.abandon();
         }
         answers
+    }
+
+    /// Runs the reads in the transaction that is open, or each in a view of its own.
+    pub fn read_all(&self, reads: &[Statement]) -> Result<Vec<Vec<Row>>, Failure> {
+        reads.iter().map(|read| self.read(read)).collect()
     }
 
     fn read(&self, statement: &Statement) -> Result<Vec<Row>, Failure> {

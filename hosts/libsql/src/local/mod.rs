@@ -48,7 +48,7 @@ pub struct Local {
 struct Shared {
     writing: Arc<Writing>,
     /// `None` in memory, where the writer's connection is the only one that sees the data.
-    readers: Option<Readers>,
+    readers: Option<Arc<Readers>>,
     /// `None` only while dropping.
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
@@ -91,7 +91,8 @@ impl Local {
 
     fn start(source: Source, connection: Connection, readers: Option<Readers>) -> Result<Local, OpenError> {
         let counters = Arc::new(Counters::default());
-        let writer = Writer::new(source, connection, counters.clone());
+        let readers = readers.map(Arc::new);
+        let writer = Writer::new(source, connection, readers.clone(), counters.clone());
         let writing = Arc::new(Writing { line: Line::default(), writer: Mutex::new(Some(writer)) });
         let thread = thread::Builder::new().name("selvedge-libsql".into());
         let thread = thread.spawn({
@@ -229,7 +230,7 @@ impl<T> Drop for Wait<T> {
 impl Drop for Shared {
     fn drop(&mut self) {
         // The writer's connection closes last, because the last one folds the log into the file.
-        self.readers = None;
+        self.readers.iter().for_each(|readers| readers.close());
         self.writing.line.close();
         let Some(thread) = self.thread.take() else { return };
         // A waker may run a task, and with it this drop, on the writer's own thread.

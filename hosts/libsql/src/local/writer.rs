@@ -17,6 +17,7 @@ use super::Reply;
 use super::connection;
 use super::line::{Call, Job, Line};
 use super::open::Source;
+use super::readers::Readers;
 use super::stats::Counters;
 
 /// Batches after which a group is closed, so that those in it do not wait for an endless line.
@@ -30,6 +31,8 @@ pub(super) struct Writer {
     /// `None` after a failure, until the next job. Declared before `source`, which holds the file's lock.
     pub(super) connection: Option<Connection>,
     source: Source,
+    /// `None` in memory.
+    readers: Option<Arc<Readers>>,
     counters: Arc<Counters>,
 }
 
@@ -53,8 +56,13 @@ struct Gathering {
 }
 
 impl Writer {
-    pub(super) fn new(source: Source, connection: Connection, counters: Arc<Counters>) -> Self {
-        Writer { connection: Some(connection), source, counters }
+    pub(super) fn new(
+        source: Source,
+        connection: Connection,
+        readers: Option<Arc<Readers>>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Writer { connection: Some(connection), source, readers, counters }
     }
 
     /// Serves the first in line, with those behind it that fit into one group.
@@ -76,10 +84,13 @@ impl Writer {
 
     /// Commits a group, with those that join it, as one transaction.
     fn commit(&mut self, mut group: Vec<Call>, line: &Line) -> Vec<(Reply<Vec<Outcome>>, Answer)> {
+        let readers = self.readers.clone();
+        readers.iter().for_each(|readers| readers.let_go());
         let answers = self.transact(&mut group, line).unwrap_or_else(|error| {
             self.give_up();
             group.iter().map(|_| Err(error.clone())).collect()
         });
+        readers.iter().for_each(|readers| readers.outdate());
         group.into_iter().map(|call| call.reply).zip(answers).collect()
     }
 
@@ -198,7 +209,7 @@ mod tests {
             crate::local::open::inspect(&path).expect("it is new");
             let connection = connection::writer(&path, &options).expect("it opens");
             let source = Source::File { path, options, _lock: lock };
-            let writer = Writer::new(source, connection, Arc::default());
+            let writer = Writer::new(source, connection, None, Arc::default());
             let mut bench = Bench { writer, directory };
             let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, filler BLOB)";
             assert_eq!(bench.group([table].map(|sql| vec![sql])), [Ok(vec![Outcome::Committed])]);
@@ -327,7 +338,8 @@ mod tests {
     #[test]
     fn a_read_in_memory_waits_for_the_writes_before_it() {
         let line = Line::default();
-        let mut writer = Writer::new(Source::Memory, connection::memory().expect("memory"), Arc::default());
+        let memory = connection::memory().expect("memory");
+        let mut writer = Writer::new(Source::Memory, memory, None, Arc::default());
         let (table, _) = call([batch(&["CREATE TABLE t (id INTEGER)"])]);
         let (insert, _) = call([batch(&["INSERT INTO t VALUES (1)"])]);
         let (reply, rows) = futures_channel::oneshot::channel();
