@@ -132,8 +132,9 @@ id!(
     SessionId, "a session id", "^[A-Za-z0-9._~-]{1,128}$", is_caller_id
 );
 id!(
-    /// A lease's id, made by the server.
-    LeaseId, "a lease id", "^[A-Za-z0-9._~-]{1,128}$", is_caller_id
+    /// A lease's id, made by the server: [`LeaseId::of`] says of what.
+    LeaseId, "a lease id", "^[A-Za-z0-9._~-]{1,256}$",
+    |t| in_length(t, 256) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-".contains(&b))
 );
 id!(
     /// An id by which a caller repeats a request without repeating its effect (claims, signals).
@@ -185,6 +186,35 @@ fn is_sha256(text: &str) -> bool {
 
 fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(is_sha256)
+}
+
+impl LeaseId {
+    /// The lease of an attempt at a task instance. It names the run, the task, and the element if there is one, so
+    /// that whoever reports on it is understood without a table of leases; `nonce` is what nobody can guess.
+    pub(crate) fn of(run: &RunId, task: &str, index: Option<u32>, nonce: u64) -> Self {
+        let text = match index {
+            Some(index) => format!("{run}.{task}.{index}.{nonce:016x}"),
+            None => format!("{run}.{task}.{nonce:016x}"),
+        };
+        Self(text.into())
+    }
+
+    /// The run, the task and the element that the id names, if it is of that form.
+    pub(crate) fn names(&self) -> Option<(RunId, &str, Option<u32>)> {
+        let (rest, nonce) = self.0.rsplit_once('.')?;
+        let (rest, last) = rest.rsplit_once('.')?;
+        // A task's name does not begin with a digit, and has no dot; a run's id may have dots.
+        let (run, task, index) = match last.parse::<u32>() {
+            Ok(index) => {
+                let (run, task) = rest.rsplit_once('.')?;
+                (run, task, Some(index))
+            }
+            Err(_) => (rest, last, None),
+        };
+        let is_nonce = nonce.len() == 16 && nonce.bytes().all(|b| b.is_ascii_hexdigit());
+        let run = run.parse().ok().filter(|_| is_nonce && is_task_name(task))?;
+        Some((run, task, index))
+    }
 }
 
 impl ModuleName {
@@ -276,6 +306,34 @@ mod tests {
         assert!("_a9".parse::<TaskName>().is_ok());
         assert!("9a".parse::<TaskName>().is_err());
         assert!("a-b".parse::<TaskName>().is_err());
+    }
+
+    #[test]
+    fn a_lease_names_what_it_is_of() {
+        let rows = [
+            ("r", "a", None),
+            ("a.b.7", "t_1", Some(7)),
+            ("x.9", "t", Some(0)),
+            ("0-1~.", "_", Some(u32::MAX)),
+        ];
+        for (run, task, index) in rows {
+            let run: RunId = run.parse().expect("a run's id");
+            let lease = LeaseId::of(&run, task, index, 0xfe);
+            assert_eq!(lease.as_str().parse(), Ok(lease.clone()));
+            assert_eq!(lease.names(), Some((run, task, index)), "{lease}");
+        }
+        let others = [
+            "01234567-89ab-7fff-bfff-ffffffffffff",
+            "r.a",
+            "r.a.00000000000000f",
+            "a.00000000000000fe",
+            "r.7.00000000000000fe",
+            "r.a-b.00000000000000fe",
+        ];
+        for text in others {
+            let lease: LeaseId = text.parse().expect("a lease's id");
+            assert_eq!(lease.names(), None, "{text}");
+        }
     }
 
     #[test]

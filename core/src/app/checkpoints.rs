@@ -70,9 +70,10 @@ impl<D: Database, P: Platform> App<D, P> {
         value: Payload,
     ) -> Result<CheckpointRow, Problem> {
         const ROOM: Room = Room { count_max: CHECKPOINTS_MAX as i64, bytes_max: CHECKPOINT_BYTES_MAX as i64 };
+        let of = self.subject(lease).await?;
         for _ in 0..TRIES_MAX {
             let now = self.now();
-            let row = self.first_row(checkpoints::place(&self.tenant, lease, key, now)).await?;
+            let row = self.first_row(checkpoints::place(&self.tenant, lease, &of, key, now)).await?;
             let row = row.ok_or_else(|| Problem::not_found("lease", lease))?;
             let place = checkpoints::read_place(row).map_err(|error| self.problem(&error))?;
             if !place.held {

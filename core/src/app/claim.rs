@@ -294,14 +294,14 @@ impl<D: Database, P: Platform> App<D, P> {
         let mut undelivered = Undelivered { desks: &self.desks, alarm: &self.alarm, leases: Vec::new() };
         let mut grants = Vec::new();
         for (run, candidates) in by_run {
-            let leases: Vec<LeaseId> =
-                candidates.iter().map(|_| LeaseId::trusted(self.uuid(self.now()).into())).collect();
+            let lease = |of: &Candidate| LeaseId::of(&run, &of.key.task, of.key.index, self.random_u64());
+            let leases: Vec<LeaseId> = candidates.iter().map(lease).collect();
             undelivered.leases.extend(leases.iter().cloned());
             let claims =
                 asked.claim_id.map(|claim| leases.iter().map(|lease| (lease.clone(), claim.clone())));
             let along =
                 Claiming { claims: claims.into_iter().flatten().collect(), presence: presence.take() };
-            let read = read.remove(&run);
+            let read = read.remove(&run).map(Box::new);
             // Boxed, as everything that is joined: a join moves its futures.
             grants.push(Box::pin(self.grant_in_run(asked, run, candidates, leases, read, along)));
         }
@@ -337,7 +337,7 @@ impl<D: Database, P: Platform> App<D, P> {
         run: RunId,
         candidates: Vec<Candidate>,
         leases: Vec<LeaseId>,
-        read: Option<HotRun>,
+        read: Option<Box<HotRun>>,
         along: Claiming,
     ) -> Result<(Decided, BTreeSet<Key>), Fault> {
         let workflow = match &read {
@@ -373,7 +373,7 @@ impl<D: Database, P: Platform> App<D, P> {
         for key in granted {
             let task = slice.task(key);
             let checkpoints = match with_checkpoints.contains(&key) {
-                true => self.checkpoints_of(slice, key).await?,
+                true => Box::pin(self.checkpoints_of(slice, key)).await?,
                 false => BTreeMap::new(),
             };
             let Some(instance) = slice.get(key) else { continue };
@@ -430,11 +430,11 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     async fn claimed_again(&self, row: &LeaseRow) -> Result<Option<ClaimedTask>, Fault> {
-        let rows = self.database.read(vec![crate::store::runs::by_id(&self.tenant, &row.run)]).await?;
+        let rows = self.database.read(vec![crate::store::runs::by_id(&self.tenant, &row.of.run)]).await?;
         let Some(run) = rows.into_iter().flatten().next() else { return Ok(None) };
         let run = crate::store::runs::read_run(run)?;
         let workflow = self.workflow_of(&run).await?;
-        let key = row.key.key(&workflow)?;
+        let key = row.of.key.key(&workflow)?;
         let rows = self.database.read(vec![tasks::by_key(&run, &workflow, key)]).await?;
         let Some(stored) = rows.into_iter().flatten().next() else { return Ok(None) };
         let (_, instance) = tasks::read_instance(stored)?;

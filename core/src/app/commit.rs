@@ -86,7 +86,7 @@ impl<D: Database, P: Platform> App<D, P> {
         id: &RunId,
         command: &Command,
         along: &impl Along,
-        mut read: Option<HotRun>,
+        mut read: Option<Box<HotRun>>,
     ) -> Result<Decided, Fault> {
         // Commits of which nobody knows whether they were made.
         let mut lost: Vec<Lost<'_>> = Vec::new();
@@ -108,18 +108,20 @@ impl<D: Database, P: Platform> App<D, P> {
                     match place.as_ref() {
                         Some(hot) if hot.is_ahead() || hot.run.revision > read.run.revision => {}
                         _ => {
-                            *place = Some(read);
+                            *place = Some(*read);
                             fresh = Fresh::Yes;
                         }
                     }
                 }
                 if place.is_none() || !lost.is_empty() {
-                    let hot = self.load_run(tenant, id).await?;
+                    // Boxed, like all that is rare: a batch of reports moves the futures of each.
+                    let hot = Box::pin(self.load_run(tenant, id)).await?;
                     fresh = Fresh::Yes;
-                    if let Some(Lost { decided, seats, .. }) = self.landed(&hot.run, &mut lost).await? {
+                    let landed = Box::pin(self.landed(&hot.run, &mut lost)).await?;
+                    if let Some(Lost { decided, seats, .. }) = landed {
                         *place = Some(hot);
                         drop(place);
-                        self.serve(seats, &decided).await;
+                        Box::pin(self.serve(seats, &decided)).await;
                         self.announce(&decided);
                         return Ok(decided);
                     }
@@ -366,7 +368,6 @@ impl<D: Database, P: Platform> App<D, P> {
         slice: &mut Slice,
         needs: Vec<Need>,
     ) -> Result<(), Fault> {
-        let mut reads = Vec::new();
         let mut asked = Vec::new();
         for need in needs {
             if let Need::Instance(key) = &need {
@@ -382,18 +383,22 @@ impl<D: Database, P: Platform> App<D, P> {
                     Kept::Nothing => {}
                 }
             }
-            reads.push(statement(slice, &need));
             asked.push(need);
         }
         if asked.is_empty() {
             return Ok(());
         }
+        Box::pin(self.load_rows(hot, slice, asked)).await
+    }
+
+    async fn load_rows(&self, hot: &mut HotRun, slice: &mut Slice, asked: Vec<Need>) -> Result<(), Fault> {
         let sets = |need: &Need| matches!(need, Need::Running | Need::Unsuccessful | Need::Signals(_));
         let settled = hot.is_ahead_of_rows || asked.iter().any(sets);
         if settled {
             self.settle().await?;
             hot.is_ahead_of_rows = false;
         }
+        let mut reads: Vec<Statement> = asked.iter().map(|need| statement(slice, need)).collect();
         reads.push(runs::guard_of(&hot.run));
         let mut answers = self.database.read(reads).await?;
         let guard = answers.pop().and_then(|mut rows| rows.pop()).map(runs::read_guard).transpose()?;

@@ -63,7 +63,7 @@ impl<D: Database, P: Platform> App<D, P> {
     fn seat(&self, decided: &Decided, key: Key) -> Option<Seat<'_>> {
         let task = decided.after.task(key);
         let Kind::Worker { queue, .. } = &task.kind else { return None };
-        let lease = LeaseId::trusted(self.uuid(self.now()).into());
+        let lease = LeaseId::of(&decided.after.run.id, task.name.as_str(), key.index, self.random_u64());
         let queue = (decided.after.run.tenant.clone(), queue.text());
         self.desks.seat(&self.alarm, &queue, |carried| fits(task, carried), lease)
     }

@@ -13,7 +13,7 @@ use crate::ids::LeaseId;
 use crate::planted::{self, Bug};
 use crate::platform::Platform;
 use crate::store::database::{Database, Outcome};
-use crate::store::leases::{self, LeaseRow};
+use crate::store::leases::{self, LeaseRow, Subject};
 use crate::store::{runs, tasks};
 use crate::time::Duration;
 use crate::value::{Payload, Value};
@@ -242,12 +242,12 @@ impl<D: Database, P: Platform> App<D, P> {
         let (run, key, read) = match self.held.find(id) {
             Some((run, key)) => (run, key, None),
             None => {
-                let (row, read) = self.look_up(id).await?;
+                let (row, read) = Box::pin(self.look_up(id)).await?;
                 if row.ended.is_some() {
-                    return self.ended_before(&row, &digest, wanted).await;
+                    return Box::pin(self.ended_before(&row, &digest, wanted)).await;
                 }
-                let key = row.key.key(&read.workflow).map_err(|error| self.problem(&error))?;
-                (row.run, key, Some(read))
+                let key = row.of.key.key(&read.workflow).map_err(|error| self.problem(&error))?;
+                (row.of.run, key, Some(read))
             }
         };
         let answer = |decided: &Decided| task_answer(decided, key);
@@ -260,9 +260,9 @@ impl<D: Database, P: Platform> App<D, P> {
             Ok(decided) => Ok(task_answer(&decided, key)),
             Err(Fault::Refused(refusal)) => {
                 // The first of two equal reports may have been committed since.
-                let row = self.lease(id).await?;
+                let row = Box::pin(self.lease(id)).await?;
                 if row.ended.is_some() {
-                    return self.ended_before(&row, &digest, wanted).await;
+                    return Box::pin(self.ended_before(&row, &digest, wanted)).await;
                 }
                 Err(self.fault(refusal.into(), run.as_str()))
             }
@@ -272,12 +272,13 @@ impl<D: Database, P: Platform> App<D, P> {
     }
 
     /// A lease with the run that it is of, in one read.
-    async fn look_up(&self, id: &LeaseId) -> Result<(LeaseRow, HotRun), Problem> {
+    async fn look_up(&self, id: &LeaseId) -> Result<(LeaseRow, Box<HotRun>), Problem> {
         let tenant = &self.tenant;
+        let of = self.subject(id).await?;
         let reads = vec![
-            leases::by_id(tenant, id),
-            runs::of_lease(tenant, id),
-            tasks::few_of_lease(tenant, id, ROWS_READ_ALONG),
+            leases::by_id(tenant, id, &of),
+            runs::by_id(tenant, &of.run),
+            tasks::few(tenant, &of.run, ROWS_READ_ALONG),
         ];
         let mut answers = self.read(reads).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
@@ -288,7 +289,8 @@ impl<D: Database, P: Platform> App<D, P> {
         let read = async {
             let run = runs::read_run(run)?;
             let workflow = self.workflow_of(&run).await?;
-            Ok((leases::read(lease)?, HotRun::read(run, workflow, rows, ROWS_READ_ALONG)?))
+            let hot = HotRun::read(run, workflow, rows, ROWS_READ_ALONG)?;
+            Ok((leases::read(lease)?, Box::new(hot)))
         };
         read.await.map_err(|error| self.problem(&error))
     }
@@ -307,14 +309,16 @@ impl<D: Database, P: Platform> App<D, P> {
         if wanted == Wanted::Minimal {
             return Ok(taken());
         }
-        let task = self.task_shape(&row.run, &row.key).await?;
+        let task = self.task_shape(&row.of.run, &row.of.key).await?;
         Ok(Answer::json(200, &task))
     }
 
     /// Extends a lease by its own ttl.
     pub(super) async fn extend(&self, id: &LeaseId) -> Result<Heartbeat, Problem> {
         let tenant = &self.tenant;
-        let reads = vec![leases::by_id(tenant, id), runs::of_lease(tenant, id), tasks::of_lease(tenant, id)];
+        let of = self.subject(id).await?;
+        let reads =
+            vec![leases::by_id(tenant, id, &of), runs::by_id(tenant, &of.run), tasks::of_lease(tenant, &of)];
         let mut answers = self.read(reads).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default().pop();
         let (Some(row), Some(run)) = (next(), next()) else {
@@ -323,7 +327,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let row = leases::read(row).map_err(|error| self.problem(&error))?;
         let run = runs::read_run(run).map_err(|error| self.problem(&error))?;
         let workflow = self.workflow_of(&run).await.map_err(|error| self.problem(&error))?;
-        let key = row.key.key(&workflow).map_err(|error| self.problem(&error))?;
+        let key = of.key.key(&workflow).map_err(|error| self.problem(&error))?;
         let instance = next().map(tasks::read_instance).transpose().map_err(|error| self.problem(&error))?;
         let lease = instance.as_ref().and_then(|(_, i)| i.lease()).filter(|lease| lease.id == *id);
         let lost = |why: &str| Problem::new(Slug::LeaseLost, format!("the lease is no longer held: {why}"));
@@ -340,7 +344,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let mut hot = slot.lock().await;
             // By the run's own time, which does not go back with the host's clock.
             let now = self.now().max(run.updated_at);
-            let batch = tasks::extend(&run.id, &self.tenant, &row.key, lease, now);
+            let batch = tasks::extend(&run.id, &self.tenant, &of.key, lease, now);
             let expires_at = now.plus(lease.ttl).max(lease.expires_at);
             if let Some(hot) = hot.as_mut() {
                 hot.extend(key, id, expires_at);
@@ -362,9 +366,20 @@ impl<D: Database, P: Platform> App<D, P> {
 
     /// The lease of this id.
     pub(super) async fn lease(&self, id: &LeaseId) -> Result<LeaseRow, Problem> {
-        let row = self.first_row(leases::by_id(&self.tenant, id)).await?;
+        let of = self.subject(id).await?;
+        let row = self.first_row(leases::by_id(&self.tenant, id, &of)).await?;
         let row = row.ok_or_else(|| Problem::not_found("lease", id))?;
         leases::read(row).map_err(|error| self.problem(&error))
+    }
+
+    /// What a lease is of, as far as its id can be believed.
+    pub(super) async fn subject(&self, id: &LeaseId) -> Result<Subject, Problem> {
+        if let Some(of) = Subject::named(id) {
+            return Ok(of);
+        }
+        let row = self.first_row(leases::subject(&self.tenant, id)).await?;
+        let row = row.ok_or_else(|| Problem::not_found("lease", id))?;
+        leases::read_subject(row).map_err(|error| self.problem(&error))
     }
 
     /// A task instance as the database has it.

@@ -13,6 +13,7 @@ use crate::value::Payload;
 use super::StoreError;
 use super::columns::Columns;
 use super::database::{Batch, Cell, Row, Statement};
+use super::leases::{Subject, ended};
 use super::tasks::RowKey;
 
 /// One checkpoint as stored.
@@ -27,8 +28,7 @@ pub(crate) struct CheckpointRow {
 /// Where a lease stands, and what is stored under one key of its instance.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    pub(crate) run: RunId,
-    pub(crate) key: RowKey,
+    pub(crate) of: Subject,
     pub(crate) attempt: u32,
     /// How the lease ended, where it has.
     pub(crate) ended: Option<Arc<str>>,
@@ -49,31 +49,40 @@ pub(crate) struct Room {
     pub(crate) bytes_max: i64,
 }
 
-/// Looks at a lease and at one key of its instance.
-pub(crate) fn place(tenant: &TenantId, lease: &LeaseId, key: &CheckpointKey, now: Timestamp) -> Statement {
-    const SQL: &str = "SELECT l.run_id, l.task, l.idx, l.attempt, coalesce(l.ended, \
-        CASE WHEN held.status = 'running' AND held.lease_id = l.lease_id THEN NULL ELSE 'completed' END), \
-        held.status = 'running' AND \
-        held.lease_id IS l.lease_id AND held.lease_expires_at > max(?4, run.updated_at), held.checkpoints, \
-        held.checkpoint_bytes, c.value, c.attempt, c.created_at FROM leases l JOIN runs run ON run.tenant = l.tenant \
-        AND run.id = l.run_id JOIN tasks held ON held.tenant = l.tenant AND held.run_id = l.run_id AND held.task = l.task \
-        AND held.idx = l.idx LEFT JOIN checkpoints c ON c.tenant = l.tenant AND c.run_id = l.run_id AND \
-        c.task = l.task AND c.idx = l.idx AND c.key = ?3 WHERE l.tenant = ?1 AND l.lease_id = ?2";
-    Statement::new(SQL, vec![tenant.text().into(), lease.text().into(), key.text().into(), now.into()])
+/// Looks at a lease and at one key of the instance that it is of.
+pub(crate) fn place(
+    tenant: &TenantId,
+    lease: &LeaseId,
+    of: &Subject,
+    key: &CheckpointKey,
+    now: Timestamp,
+) -> Statement {
+    const SQL: &str = concat!(
+        "SELECT t.run_id, t.task, t.idx, coalesce(l.attempt, t.attempt), ",
+        ended!(),
+        ", t.status = 'running' AND t.lease_id IS ?2 AND t.lease_expires_at > max(?4, run.updated_at), t.checkpoints, \
+         t.checkpoint_bytes, c.value, c.attempt, c.created_at FROM tasks t JOIN runs run ON run.tenant = t.tenant AND \
+         run.id = t.run_id LEFT JOIN leases l ON l.tenant = ?1 AND l.lease_id = ?2 LEFT JOIN checkpoints c ON \
+         c.tenant = t.tenant AND c.run_id = t.run_id AND c.task = t.task AND c.idx = t.idx AND c.key = ?3 WHERE \
+         t.tenant = ?1 AND t.run_id = ?5 AND t.task = ?6 AND t.idx = ?7 AND (t.lease_id = ?2 OR l.lease_id IS NOT \
+         NULL)"
+    );
+    let mut params = vec![tenant.text().into(), lease.text().into(), key.text().into(), now.into()];
+    params.extend(of.cells());
+    Statement::new(SQL, params)
 }
 
 /// Reads a row of [`place`].
 pub(crate) fn read_place(row: Row) -> Result<Place, StoreError> {
     let mut c = Columns::of(row, "checkpoints");
-    let run = RunId::trusted(c.text()?);
-    let key = RowKey::read(&mut c)?;
+    let of = Subject { run: RunId::trusted(c.text()?), key: RowKey::read(&mut c)? };
     let (attempt, ended, held) = (c.small()?, c.text_or_null()?, c.int_or_null()? == Some(1));
     let (count, bytes) = (c.int()?, c.int()?);
     let stored = match c.payload_or_null()? {
         Some(value) => Some(CheckpointRow { value, attempt: c.small()?, created_at: c.time()? }),
         None => None,
     };
-    Ok(Place { run, key, attempt, ended, held, count, bytes, stored })
+    Ok(Place { of, attempt, ended, held, count, bytes, stored })
 }
 
 /// Adds a checkpoint under a lease; refused when the lease is not held any more, when the key is there
@@ -94,12 +103,8 @@ pub(crate) fn insert(
     const INSERT: &str = "INSERT INTO checkpoints (tenant, run_id, task, idx, key, attempt, created_at, value) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let instance = || -> Vec<Cell> {
-        vec![
-            tenant.text().into(),
-            place.run.text().into(),
-            Cell::Text(place.key.task.clone()),
-            Cell::Integer(place.key.index.map_or(-1, i64::from)),
-        ]
+        let [run, task, element] = place.of.cells();
+        vec![tenant.text().into(), run, task, element]
     };
     let mut guard = instance();
     guard.extend([

@@ -23,31 +23,26 @@ pub(crate) struct NewChunk {
 /// Adds chunks to the attempt of a lease that is held; refused when it is not. A chunk whose `seq` is there
 /// already is ignored.
 pub(crate) fn append(tenant: &TenantId, lease: &LeaseRow, chunks: &[NewChunk], bytes: i64) -> Batch {
-    const GUARD: &str = "UPDATE leases SET log_bytes = log_bytes + ?3 WHERE tenant = ?1 AND lease_id = ?2 AND \
-        EXISTS (SELECT 1 FROM tasks WHERE tenant = ?1 AND run_id = ?4 AND task = ?5 AND idx = ?6 AND \
-        status = 'running' AND lease_id = ?2)";
+    const GUARD: &str = "INSERT INTO leases (tenant, lease_id, run_id, task, idx, attempt, worker_id, granted_at, \
+        log_bytes) SELECT tenant, lease_id, run_id, task, idx, attempt, worker_id, granted_at, ?3 FROM tasks WHERE \
+        tenant = ?1 AND run_id = ?4 AND task = ?5 AND idx = ?6 AND status = 'running' AND lease_id = ?2 \
+        ON CONFLICT (tenant, lease_id) DO UPDATE SET log_bytes = log_bytes + excluded.log_bytes";
     const INSERT: &str = "INSERT INTO logs (tenant, run_id, cursor, task, idx, attempt, lease_id, seq, stream, \
         text, at) VALUES (?1, ?2, (SELECT value FROM counters WHERE name = 'cursor') - ?3, ?4, ?5, ?6, ?7, \
         ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
     let mut batch = Batch::default();
-    let element = lease.key.index.map_or(-1, i64::from);
-    let guard = vec![
-        tenant.text().into(),
-        lease.id.text().into(),
-        Cell::Integer(bytes),
-        lease.run.text().into(),
-        Cell::Text(lease.key.task.clone()),
-        Cell::Integer(element),
-    ];
+    let [run, task, element] = lease.of.cells();
+    let mut guard = vec![tenant.text().into(), lease.id.text().into(), Cell::Integer(bytes)];
+    guard.extend([run.clone(), task.clone(), element.clone()]);
     batch.expect(1, Statement::new(GUARD, guard));
     take_cursors(&mut batch, chunks.len() as i64);
     for (index, chunk) in chunks.iter().enumerate() {
         let params = vec![
             tenant.text().into(),
-            lease.run.text().into(),
+            run.clone(),
             Cell::Integer((chunks.len() - 1 - index) as i64),
-            Cell::Text(lease.key.task.clone()),
-            Cell::Integer(element),
+            task.clone(),
+            element.clone(),
             lease.attempt.into(),
             lease.id.text().into(),
             chunk.seq.into(),

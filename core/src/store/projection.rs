@@ -42,9 +42,11 @@ pub(crate) fn project(
     for event in &decided.events {
         stop_or_park(&mut batch, slice, &event.what);
     }
-    tasks::upsert_touched(&mut batch, slice, &decided.events, orders);
     for event in &decided.events {
         leases::project(&mut batch, slice, event, extras);
+    }
+    tasks::upsert_touched(&mut batch, slice, &decided.events, orders);
+    for event in &decided.events {
         signals::project(&mut batch, slice, event);
     }
     history::append(&mut batch, &slice.run, &decided.events);

@@ -4,7 +4,7 @@ use crate::engine::run::{Failure, RunPhase, Stop};
 use crate::engine::{Run, RunStatus};
 use std::sync::Arc;
 
-use crate::ids::{LeaseId, RunId, SessionId, TenantId, Version, WorkflowName};
+use crate::ids::{RunId, SessionId, TenantId, Version, WorkflowName};
 use crate::planted::{self, Bug};
 use crate::time::Duration;
 
@@ -30,16 +30,6 @@ pub(crate) const COLUMNS: &str = columns!();
 pub(crate) fn by_id(tenant: &TenantId, id: &RunId) -> Statement {
     const SQL: &str = concat!("SELECT ", columns!(), " FROM runs WHERE tenant = ?1 AND id = ?2");
     Statement::new(SQL, vec![tenant.text().into(), id.text().into()])
-}
-
-/// The run that a lease is of.
-pub(crate) fn of_lease(tenant: &TenantId, lease: &LeaseId) -> Statement {
-    const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM runs WHERE tenant = ?1 AND id = (SELECT run_id FROM leases WHERE tenant = ?1 AND lease_id = ?2)"
-    );
-    Statement::new(SQL, vec![tenant.text().into(), lease.text().into()])
 }
 
 /// The runs whose tasks are at the head of a lane.
@@ -345,7 +335,7 @@ pub(crate) fn delete(run: &Run) -> Batch {
     for sql in [
         "DELETE FROM run_attributes WHERE tenant = ?1 AND run_id = ?2",
         "DELETE FROM tasks WHERE tenant = ?1 AND run_id = ?2",
-        // An index by run would cost every grant more than this costs the one who deletes.
+        // An index by run would cost every lease more than this costs the one who deletes.
         "DELETE FROM leases WHERE tenant = ?1 AND lease_id IN (SELECT json_extract(event.value, \
          '$.data.lease.id') FROM history, json_each(history.events) AS event WHERE history.tenant = ?1 AND \
          history.run_id = ?2 AND json_extract(event.value, '$.type') = 'task_started')",

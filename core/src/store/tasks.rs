@@ -1,6 +1,6 @@
 //! The row of a task instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::engine::{Event, Instance, Key, Lease, Run, RunPhase, Skip, Slice, TaskPhase, Wait, What};
@@ -12,6 +12,7 @@ use crate::workflow::model::{Kind, Task, Workflow};
 use super::StoreError;
 use super::columns::{Columns, json_cell};
 use super::database::{Batch, Cell, Row, Statement};
+use super::leases::Subject;
 
 /// The columns of an instance, in the order that [`read_instance`] takes, after `task` and `idx`.
 macro_rules! columns {
@@ -48,17 +49,6 @@ pub(crate) fn few(tenant: &TenantId, run: &RunId, limit: usize) -> Statement {
     Statement::new(SQL, few_params(tenant, run.text().into(), limit))
 }
 
-/// The first instances of the run that a lease is of.
-pub(crate) fn few_of_lease(tenant: &TenantId, lease: &LeaseId, limit: usize) -> Statement {
-    const SQL: &str = concat!(
-        "SELECT ",
-        few_columns!(),
-        " FROM tasks WHERE tenant = ?1 AND run_id = (SELECT run_id FROM leases WHERE tenant = ?1 AND \
-         lease_id = ?2) ORDER BY task, idx LIMIT ?4"
-    );
-    Statement::new(SQL, few_params(tenant, lease.text().into(), limit))
-}
-
 /// The first instances of the runs whose tasks are at the head of a lane, by run, each row after its run's
 /// id: `limit` rows of the runs of `heads` tasks.
 pub(crate) fn few_of_heads(tenant: &TenantId, lane: &Arc<str>, heads: usize, limit: usize) -> Statement {
@@ -86,27 +76,23 @@ pub(crate) fn read_few(row: Row) -> Result<Option<(RowKey, Instance)>, StoreErro
 }
 
 /// The instance that a lease is of.
-pub(crate) fn of_lease(tenant: &TenantId, lease: &LeaseId) -> Statement {
-    const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM tasks WHERE tenant = ?1 AND (run_id, task, idx) = (SELECT run_id, task, idx FROM leases WHERE \
-         tenant = ?1 AND lease_id = ?2)"
-    );
-    Statement::new(SQL, vec![tenant.text().into(), lease.text().into()])
+pub(crate) fn of_lease(tenant: &TenantId, of: &Subject) -> Statement {
+    let [run, task, index] = of.cells();
+    Statement::new(BY_KEY, vec![tenant.text().into(), run, task, index])
 }
 
 /// One instance.
 pub(crate) fn by_key(run: &Run, workflow: &Workflow, key: Key) -> Statement {
-    const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM tasks WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND idx = ?4"
-    );
     let mut params = vec![run.tenant.text().into(), run.id.text().into()];
     params.extend(key_cells(workflow, key));
-    Statement::new(SQL, params)
+    Statement::new(BY_KEY, params)
 }
+
+const BY_KEY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM tasks WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND idx = ?4"
+);
 
 /// Every instance of a run that is under a lease.
 pub(crate) fn running(run: &Run) -> Statement {
@@ -228,6 +214,8 @@ pub(crate) type FairOrders = BTreeMap<Key, i64>;
 /// Writes every instance that the slice's events have touched, as it is now.
 pub(crate) fn upsert_touched(batch: &mut Batch, slice: &Slice, events: &[Event], orders: &FairOrders) {
     let workflow = &slice.workflow;
+    let complete: BTreeSet<Key> =
+        events.iter().filter_map(|event| completed(&event.what, workflow)).collect();
     let payloads = events.iter().filter_map(|event| match &event.what {
         What::TaskReady { task, input: Some(_) } | What::TaskWaiting { task, input: Some(_), .. } => {
             Some((task.key(workflow), Payloads::INPUT))
@@ -241,12 +229,34 @@ pub(crate) fn upsert_touched(batch: &mut Batch, slice: &Slice, events: &[Event],
     }
     for (key, instance) in slice.touched() {
         let order = orders.get(&key).copied();
-        if slice.is_stored(key) {
+        if complete.contains(&key) {
+            complete_leased(batch, slice, key, instance);
+        } else if slice.is_stored(key) {
             update(batch, slice, key, instance, order, changed.remove(&key).unwrap_or_default());
         } else {
             upsert(batch, slice, key, instance, order);
         }
     }
+}
+
+/// The instance that an event completes under a lease.
+fn completed(what: &What, workflow: &Workflow) -> Option<Key> {
+    match what {
+        What::TaskCompleted { task, lease_id: Some(_), .. } => Some(task.key(workflow)),
+        _ => None,
+    }
+}
+
+/// Writes that an instance is complete which was under a lease. The row keeps the lease, by which the same report is
+/// known when it comes again; of the rest nothing else has changed since the lease was granted.
+fn complete_leased(batch: &mut Batch, slice: &Slice, key: Key, instance: &Instance) {
+    const SQL: &str = "UPDATE tasks SET status = 'completed', output = ?5, finished_at = ?6, failure = NULL, \
+        wake_at = NULL WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND idx = ?4";
+    let mut params: Vec<Cell> = Vec::with_capacity(6);
+    params.extend([slice.run.tenant.text().into(), slice.run.id.text().into()]);
+    params.extend(key_cells(&slice.workflow, key));
+    params.extend([instance.output.as_ref().into(), instance.finished_at.into()]);
+    batch.expect(1, Statement::new(SQL, params));
 }
 
 /// Which payloads of an instance have changed: the others are not written again.

@@ -1,6 +1,6 @@
 //! An attempt is one worker's at a time, and one report ends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use selvedge::engine::event::LeaseEnd;
 
@@ -39,18 +39,33 @@ impl Property for OneHolder {
 
     fn finish(&mut self, scene: &Scene) -> Result<(), String> {
         let rows = scene.store.rows("SELECT lease_id, ended FROM leases ORDER BY lease_id", &[]);
-        if rows.len() != scene.leases.len() {
-            return Err(format!("{} leases were granted, {} are there", scene.leases.len(), rows.len()));
+        let rows: BTreeMap<String, String> = rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect();
+        if let Some(id) = rows.keys().find(|id| !scene.leases.contains_key(*id)) {
+            return Err(format!("nobody granted lease {id}"));
         }
-        for row in rows {
-            let id = text(&row[0]);
-            let granted = scene.leases.get(&id).ok_or_else(|| format!("nobody granted lease {id}"))?;
+        for (id, granted) in &scene.leases {
             // That it has completed its task says the task's own row.
             let ended = granted.ended.as_ref().map(|(end, _)| *end).filter(|end| *end != LeaseEnd::Completed);
-            let ended = ended.map_or("", LeaseEnd::word);
-            if text(&row[1]) != ended {
-                return Err(format!("lease {id} has ended as {ended:?}, its row says {:?}", text(&row[1])));
+            let (row, ended) = (rows.get(id).map_or("", String::as_str), ended.map_or("", LeaseEnd::word));
+            if row != ended {
+                return Err(format!("lease {id} has ended as {ended:?}, its row says {row:?}"));
             }
+        }
+        // … which has the lease still, as it has one that is held.
+        let kept =
+            "SELECT lease_id FROM tasks WHERE status IN ('running', 'completed') AND lease_id IS NOT NULL";
+        let kept: BTreeSet<String> = scene.store.rows(kept, &[]).iter().map(|row| text(&row[0])).collect();
+        let lasting = scene
+            .leases
+            .iter()
+            .filter(|(_, granted)| granted.ended.as_ref().is_none_or(|(end, _)| *end == LeaseEnd::Completed));
+        let lasting: BTreeSet<String> = lasting.map(|(id, _)| id.clone()).collect();
+        if let Some(id) = kept.symmetric_difference(&lasting).next() {
+            return Err(format!(
+                "tasks are kept under {} leases, {} are right: {id}",
+                kept.len(),
+                lasting.len()
+            ));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use selvedge::engine::{Counts, Created, Event, Failure, Key, Run, RunPhase, Slice, TaskPhase, What, apply};
+use selvedge::ids::LeaseId;
 use selvedge::store::database::{Cell, Row};
 use selvedge::time::Timestamp;
 use selvedge::value::{Payload, Value};
@@ -77,7 +78,11 @@ fn replays(scene: &Scene, id: &str) -> Result<(), String> {
     }
     events.iter().for_each(|event| apply(&mut slice, event));
     compare_run(scene, &slice.run)?;
-    compare_tasks(scene, &slice)
+    let completed = events.iter().filter_map(|event| match &event.what {
+        What::TaskCompleted { task, lease_id: Some(lease), .. } => Some((task.key(&workflow), lease)),
+        _ => None,
+    });
+    compare_tasks(scene, &slice, &completed.collect())
 }
 
 thread_local! {
@@ -141,7 +146,6 @@ fn compare_run(scene: &Scene, run: &Run) -> Result<(), String> {
     let sql = "SELECT status, output, failure, started_at, finished_at, updated_at, deadline, counts, last_seq, \
                signals_received, signals_buffered, wake_at FROM runs WHERE tenant = 'default' AND id = ?1";
     let stored: Vec<String> = rows(scene, sql, &[run.id.as_str()])[0].iter().map(text).collect();
-    let time = |time: Option<Timestamp>| time.map_or(String::new(), |time| time.as_millis().to_string());
     let replayed = [
         run.status().word().to_owned(),
         payload(run.output.as_ref()),
@@ -162,9 +166,10 @@ fn compare_run(scene: &Scene, run: &Run) -> Result<(), String> {
     same("the signals and their count", &[buffered], &[run.signals_buffered.to_string()])
 }
 
-fn compare_tasks(scene: &Scene, slice: &Slice) -> Result<(), String> {
-    let sql = "SELECT task, status, unmet, attempt, attempts_before, input, output, failure, lease_id, parked \
-               FROM tasks WHERE tenant = 'default' AND run_id = ?1";
+/// `completed` has the leases that the row of a completed instance keeps.
+fn compare_tasks(scene: &Scene, slice: &Slice, completed: &HashMap<Key, &LeaseId>) -> Result<(), String> {
+    let sql = "SELECT task, status, unmet, attempt, attempts_before, input, output, failure, lease_id, parked, \
+               ready_at, started_at, finished_at FROM tasks WHERE tenant = 'default' AND run_id = ?1";
     let stored = rows(scene, sql, &[slice.run.id.as_str()]);
     for (key, instance) in slice.instances() {
         let name = &slice.task(key).name;
@@ -176,6 +181,7 @@ fn compare_tasks(scene: &Scene, slice: &Slice) -> Result<(), String> {
             }
             return Err(format!("task {name} has no row"));
         };
+        let kept = completed.get(&key).copied();
         let idle = matches!(instance.phase, TaskPhase::Ready { .. } | TaskPhase::Waiting(_));
         let replayed = [
             instance.status().word().to_owned(),
@@ -185,8 +191,11 @@ fn compare_tasks(scene: &Scene, slice: &Slice) -> Result<(), String> {
             payload(instance.input.as_ref()),
             payload(instance.output.as_ref()),
             failure(instance.failure.as_ref()),
-            instance.lease().map_or(String::new(), |lease| lease.id.to_string()),
+            instance.lease().map(|lease| &lease.id).or(kept).map_or(String::new(), LeaseId::to_string),
             i64::from(slice.run.phase == RunPhase::Paused && idle).to_string(),
+            time(instance.ready_at),
+            time(instance.started_at),
+            time(instance.finished_at),
         ];
         let stored: Vec<String> = row[1..].iter().map(text).collect();
         same(&format!("the row of task {name} and its history"), &stored, &replayed)?;
@@ -208,6 +217,10 @@ fn same(what: &str, found: &[String], expected: &[String]) -> Result<(), String>
 
 fn payload(payload: Option<&Payload>) -> String {
     payload.map_or(String::new(), |payload| payload.as_str().to_owned())
+}
+
+fn time(time: Option<Timestamp>) -> String {
+    time.map_or(String::new(), |time| time.as_millis().to_string())
 }
 
 fn failure(failure: Option<&Failure>) -> String {

@@ -54,7 +54,6 @@ pub(super) struct Template {
     created_at: i64,
     /// Table, columns and cells of every row.
     rows: Vec<(&'static str, Vec<String>, Row)>,
-    leases: Vec<String>,
     /// Times that stand in texts.
     times: Vec<(String, i64)>,
     first_cursor: i64,
@@ -83,7 +82,6 @@ impl Store {
             id: id.to_owned(),
             created_at: 0,
             rows: Vec::new(),
-            leases: Vec::new(),
             times: Vec::new(),
             first_cursor: i64::MAX,
             events: 0,
@@ -163,7 +161,6 @@ impl Template {
         for (column, cell) in columns.iter().zip(&row) {
             match (column.as_str(), cell) {
                 ("created_at", Cell::Integer(time)) if table == "runs" => self.created_at = *time,
-                ("lease_id", Cell::Text(id)) if table == "leases" => self.leases.push(id.to_string()),
                 ("cursor", Cell::Integer(cursor)) => self.first_cursor = self.first_cursor.min(*cursor),
                 ("last_seq", Cell::Integer(last)) if table == "runs" => self.events = *last,
                 (_, Cell::Text(text)) => self.times.extend(times_in(text)),
@@ -183,18 +180,17 @@ impl Template {
             Shift::SpreadBefore(millis) => format!("(n - {count} - {millis})", count = copies.count),
             Shift::By(millis) => format!("({millis})"),
         };
-        // UUIDs of version 7: the time, then the serial number; `kind` tells a run from its leases.
-        let id = |kind: usize| {
+        // A UUID of version 7: the time, then the serial number. The ids of leases begin with it.
+        let id = {
             let time = format!("({} + {shift})", self.created_at);
             let serial = format!("(n + {})", copies.serial);
             format!(
-                "printf('%08x-%04x-7%03x-8%03x-%012x', {time} >> 16, {time} & 65535, {kind}, \
+                "printf('%08x-%04x-7000-8%03x-%012x', {time} >> 16, {time} & 65535, \
                  {serial} & 4095, {serial})"
             )
         };
         // What stands within a text is marked first, so that nothing is replaced in what has been put in.
-        let mut marks = vec![(self.id.clone(), id(0))];
-        marks.extend(self.leases.iter().zip(1..).map(|(lease, kind)| (lease.clone(), id(kind))));
+        let mut marks = vec![(self.id.clone(), id)];
         for (text, millis) in &self.times {
             let time = format!("({millis} + {shift})");
             let seconds = format!("strftime('%Y-%m-%dT%H:%M:%S', {time} / 1000, 'unixepoch')");
