@@ -229,6 +229,40 @@ async fn what_a_claim_was_answered_without_goes_back() {
 }
 
 #[tokio::test]
+async fn leases_of_earlier_versions_are_known_by_their_rows() {
+    let server = Server::new().await;
+    // Each had a row, and an id that says nothing.
+    let reports = [
+        ("complete", r#"{"output":1}"#, r#"{"output":2}"#),
+        ("fail", r#"{"error":{"message":"x"}}"#, r#"{"error":{"message":"y"}}"#),
+    ];
+    for (index, (report, body, other)) in reports.into_iter().enumerate() {
+        let run = server.ask("POST", "runs", r#"{"workflow":"one"}"#).await;
+        let claimed = server.ask("POST", "tasks/claim", &claim("w", "[]", "0s")).await;
+        let lease = leases(&claimed).pop().expect("a lease");
+        let old = format!("01234567-89ab-7000-8000-{index:012}");
+        let add = "INSERT INTO leases (tenant, lease_id, run_id, task, idx, attempt, worker_id, granted_at) SELECT \
+            tenant, ?1, run_id, task, idx, attempt, worker_id, granted_at FROM tasks WHERE lease_id = ?2";
+        let mut batch = Batch::default();
+        batch.expect(1, Statement::new(add, vec![old.as_str().into(), lease.as_str().into()]));
+        let rename = "UPDATE tasks SET lease_id = ?1 WHERE lease_id = ?2";
+        batch.expect(1, Statement::new(rename, vec![old.as_str().into(), lease.as_str().into()]));
+        assert_eq!(server.database.inner.write(vec![batch]).await, Ok(vec![Outcome::Committed]));
+        // A server that has seen nothing of this.
+        let app = App::open(server.database.clone(), TokioPlatform::default(), Settings::default()).await;
+        let app = app.expect("it is migrated");
+        let report = format!("leases/{old}/{report}");
+        ask(&app, "POST", &format!("leases/{old}/heartbeat"), "").await;
+        ask(&app, "POST", &format!("leases/{old}/logs"), r#"{"chunks":[{"stream":"s","text":"t"}]}"#).await;
+        let first = ask(&app, "POST", &report, body).await;
+        assert_eq!(text(&first, "run_id"), text(&run, "id"));
+        assert_eq!(ask(&app, "POST", &report, body).await, first, "the same again");
+        let lost = app.handle(request("POST", &report, other)).await;
+        assert_eq!(lost.status(), 409, "another report");
+    }
+}
+
+#[tokio::test]
 async fn a_worker_that_drains_is_handed_nothing() {
     let server = Server::new().await;
     let waiting = server.waiting("w", "[]").await;
@@ -243,13 +277,17 @@ fn claim(worker: &str, labels: &str, wait: &str) -> String {
     format!(r#"{{"worker_id":"{worker}","queues":["q"],"labels":{labels},"max_tasks":2,"wait":"{wait}"}}"#)
 }
 
-async fn ask(app: &App<Deaf, TokioPlatform>, method: &str, path: &str, body: &str) -> Value {
+fn request(method: &str, path: &str, body: &str) -> Request<Full<Bytes>> {
     let request = Request::builder().method(method).uri(format!("/api/v1/{path}"));
     let request = match body {
         "" => request.body(Full::new(Bytes::new())),
         body => request.header("content-type", "application/json").body(Full::new(body.to_owned().into())),
     };
-    let answer = app.handle(request.expect("a valid request")).await;
+    request.expect("a valid request")
+}
+
+async fn ask(app: &App<Deaf, TokioPlatform>, method: &str, path: &str, body: &str) -> Value {
+    let answer = app.handle(request(method, path, body)).await;
     let status = answer.status();
     let bytes = answer.into_body().collect().await.expect("bodies cannot fail").to_bytes();
     assert!(status.is_success(), "{method} {path}: {status} {}", String::from_utf8_lossy(&bytes));
