@@ -30,10 +30,11 @@ pub(super) fn writer(path: &Path, options: &Options) -> Result<Connection, Failu
             format!("the file system allows no write-ahead log: journal mode {mode:?}, expected \"wal\"");
         return Err(Failure::Passing(message));
     }
+    set_folding(&connection, Folding::Due)?;
     // fullfsync: on macOS a plain fsync leaves the commit in the drive's cache.
     raw.execute_batch(&format!(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
-         PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {LOG_BYTES_KEPT};"
+         PRAGMA journal_size_limit = {LOG_BYTES_KEPT};"
     ))?;
     if let Some(pages) = options.pages_max {
         raw.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
@@ -49,6 +50,25 @@ pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, Failu
 /// A database in memory, gone with the connection.
 pub(super) fn memory() -> Result<Connection, Failure> {
     set_up(rusqlite::Connection::open_in_memory()?)
+}
+
+/// Whether a commit that finds the log long folds it into the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Folding {
+    /// It does, and takes so much longer.
+    Due,
+    /// Another one will.
+    Left,
+}
+
+/// Has the next commits fold the log, or leave it.
+pub(super) fn set_folding(connection: &Connection, folding: Folding) -> Result<(), Failure> {
+    let pages = match folding {
+        Folding::Due => CHECKPOINT_PAGES,
+        Folding::Left => 0,
+    };
+    connection.raw().execute_batch(&format!("PRAGMA wal_autocheckpoint = {pages}"))?;
+    Ok(())
 }
 
 /// Folds the whole log into the file and empties it.

@@ -165,7 +165,10 @@ impl Writing {
         let _leaving = Leaving(&self.line);
         while self.line.wait() {
             let start = Instant::now();
-            let served = self.sit().as_mut().map_or(Served::Nothing, |writer| writer.serve(&self.line));
+            let served = self
+                .sit()
+                .as_mut()
+                .map_or(Served::Nothing, |writer| writer.serve(&self.line, Server::Thread));
             self.tell(served, Server::Thread, start);
         }
         let writer = self.sit().take();
@@ -189,7 +192,9 @@ impl Writing {
     fn serve_here(&self) {
         let start = Instant::now();
         let served = match self.writer.try_lock() {
-            Ok(mut writer) => writer.as_mut().map_or(Served::Nothing, |writer| writer.serve(&self.line)),
+            Ok(mut writer) => {
+                writer.as_mut().map_or(Served::Nothing, |writer| writer.serve(&self.line, Server::Task))
+            }
             Err(TryLockError::WouldBlock) => return,
             Err(TryLockError::Poisoned(_)) => return self.line.call_thread(),
         };

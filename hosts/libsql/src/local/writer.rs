@@ -14,8 +14,8 @@ use selvedge::store::database::{DatabaseError, Outcome, Row, Statement};
 use selvedge_sqlite::{Answer, Connection, Failure, transact};
 
 use super::Reply;
-use super::connection;
-use super::line::{Call, Job, Line};
+use super::connection::{self, Folding};
+use super::line::{Call, Job, Line, Server};
 use super::open::Source;
 use super::readers::Readers;
 use super::stats::Counters;
@@ -31,6 +31,8 @@ pub(super) struct Writer {
     /// `None` after a failure, until the next job. Declared before `source`, which holds the file's lock.
     pub(super) connection: Option<Connection>,
     source: Source,
+    /// What the connection is set to.
+    folding: Folding,
     /// `None` in memory.
     readers: Option<Arc<Readers>>,
     counters: Arc<Counters>,
@@ -62,15 +64,26 @@ impl Writer {
         readers: Option<Arc<Readers>>,
         counters: Arc<Counters>,
     ) -> Self {
-        Writer { connection: Some(connection), source, readers, counters }
+        Writer { connection: Some(connection), source, folding: Folding::Due, readers, counters }
     }
 
-    /// Serves the first in line, with those behind it that fit into one group.
-    pub(super) fn serve(&mut self, line: &Line) -> Served {
+    /// Serves the first in line, with those behind it that fit into one group. A task leaves the log to the thread.
+    pub(super) fn serve(&mut self, line: &Line, by: Server) -> Served {
+        self.fold(if by == Server::Thread { Folding::Due } else { Folding::Left });
         match line.pop() {
             None => Served::Nothing,
             Some(Job::Write(first)) => Served::Wrote(self.commit(vec![first], line)),
             Some(Job::Read { reads, reply }) => Served::Read(reply, self.read(&reads)),
+        }
+    }
+
+    fn fold(&mut self, folding: Folding) {
+        if let (Source::File { .. }, Some(connection)) = (&self.source, &self.connection)
+            && self.folding != folding
+            // Where it fails, the log is folded by another than was meant.
+            && connection::set_folding(connection, folding).is_ok()
+        {
+            self.folding = folding;
         }
     }
 
@@ -118,6 +131,7 @@ impl Writer {
     fn connection(&mut self) -> Result<&Connection, Failure> {
         if let (None, Source::File { path, options, .. }) = (&self.connection, &self.source) {
             self.connection = Some(connection::writer(path, options)?);
+            self.folding = Folding::Due;
         }
         Ok(self.connection.as_ref().expect("memory keeps its connection, and a file has just got one"))
     }
@@ -307,6 +321,26 @@ mod tests {
     }
 
     #[test]
+    fn the_log_is_folded_by_the_thread() {
+        let mut bench = Bench::new(None);
+        let path = bench.directory.path().join("t.db");
+        let bytes = || std::fs::metadata(&path).expect("it is there").len();
+        let line = Line::default();
+        let mut serve = |by| {
+            let insert = Statement::new("INSERT INTO t (filler) VALUES (zeroblob(200000))", vec![]);
+            let (call, answer) = call([Batch { writes: vec![(insert, Expect::Any)] }]);
+            line.push(Job::Write(call));
+            bench.writer.serve(&line, by).tell();
+            assert_eq!(answered(answer), Ok(vec![Outcome::Committed]));
+        };
+        // Of 49 pages each, so that the log is longer than it is let become.
+        (0..100).for_each(|_| serve(Server::Task));
+        assert!(bytes() < 1_000_000, "the file has {} bytes", bytes());
+        serve(Server::Thread);
+        assert!(bytes() > 15_000_000, "the file has {} bytes", bytes());
+    }
+
+    #[test]
     fn a_group_ends_at_its_limits() {
         let small = || call([batch(&["SELECT 1"])]).0;
         let large = || {
@@ -349,7 +383,7 @@ mod tests {
             line.push(job);
         }
         let calls = std::iter::repeat_with(|| {
-            let served = writer.serve(&line);
+            let served = writer.serve(&line, Server::Thread);
             let calls = served.calls();
             served.tell();
             calls
