@@ -37,6 +37,9 @@ pub struct Scene {
     pub latest_now: i64,
     /// By how much clocks were set lately, in milliseconds: on a shared database a server learns of it late.
     pub stepped: i64,
+    /// By how much clocks were ever set forward, in milliseconds. Whoever sleeps until a time sleeps as long as it was
+    /// away when he lay down.
+    pub forward: i64,
     /// Until when, in the world's milliseconds, servers are excused for what went wrong.
     pub excused_until: u64,
     cursor: i64,
@@ -77,6 +80,7 @@ impl Scene {
             earliest_now: now,
             latest_now: now,
             stepped: 0,
+            forward: 0,
             excused_until: 0,
             cursor: 0,
             is_migrated: false,

@@ -395,6 +395,7 @@ impl World {
                     self.trouble(&trouble, server, by.unsigned_abs())?;
                     self.servers[server].host.step(by);
                     self.scene.stepped += by.abs();
+                    self.scene.forward += by.max(0);
                     self.read_clocks();
                 }
                 Trouble::Offline(millis) => {
