@@ -16,7 +16,7 @@
 //! | nothing                                | none     | begins one, which is kept                         |
 //! | nothing                                | kept     | takes that one                                    |
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -115,7 +115,7 @@ impl Readers {
 }
 
 impl Reader {
-    fn open(path: &std::path::Path, options: &Options) -> Result<Self, Failure> {
+    fn open(path: &Path, options: &Options) -> Result<Self, Failure> {
         Ok(Self { connection: connection::reader(path, options)?, after: u64::MAX, has_view: false })
     }
 

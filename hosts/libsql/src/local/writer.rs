@@ -144,6 +144,7 @@ impl Writer {
         if let Source::File { .. } = self.source {
             self.connection = None;
         }
+        self.readers.iter().for_each(|readers| readers.outdate());
     }
 }
 
