@@ -226,11 +226,12 @@ impl HotRun {
         self.is_ahead_of_rows = true;
     }
 
-    /// Notes that a lease was extended.
-    pub(super) fn extend(&mut self, key: Key, lease: &LeaseId, expires_at: Timestamp) {
+    /// Notes that a lease is being extended, unless it has expired: then the database refuses it.
+    pub(super) fn extend(&mut self, key: Key, lease: &LeaseId, now: Timestamp, expires_at: Timestamp) {
         if let Some(instance) = self.instances.get_mut(&key)
             && let crate::engine::TaskPhase::Running(held) = &mut instance.phase
             && held.id == *lease
+            && held.expires_at > now
         {
             held.expires_at = held.expires_at.max(expires_at);
         }

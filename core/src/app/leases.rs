@@ -347,7 +347,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let batch = tasks::extend(&run.id, &self.tenant, &of.key, lease, now);
             let expires_at = now.plus(lease.ttl).max(lease.expires_at);
             if let Some(hot) = hot.as_mut() {
-                hot.extend(key, id, expires_at);
+                hot.extend(key, id, now, expires_at);
             }
             (self.database.write(vec![batch]), expires_at)
         };

@@ -21,7 +21,7 @@ use super::StoreError;
 use super::columns::Columns;
 use super::database::{Batch, Cell, Row, Statement};
 use super::projection::Extras;
-use super::tasks::RowKey;
+use super::tasks::{self, RowKey};
 
 /// A lease as stored.
 #[derive(Debug, Clone)]
@@ -86,8 +86,9 @@ pub(crate) fn project(batch: &mut Batch, slice: &Slice, event: &Event, extras: &
         claim_id, granted_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     const END: &str = "INSERT INTO leases (tenant, lease_id, run_id, task, idx, attempt, worker_id, granted_at, \
         ended, digest) SELECT tenant, lease_id, run_id, task, idx, attempt, worker_id, granted_at, ?6, ?7 FROM tasks \
-        WHERE tenant = ?1 AND run_id = ?3 AND task = ?4 AND idx = ?5 AND lease_id = ?2 \
-        ON CONFLICT (tenant, lease_id) DO UPDATE SET ended = excluded.ended, digest = excluded.digest";
+        WHERE tenant = ?1 AND run_id = ?3 AND task = ?4 AND idx = ?5 AND lease_id = ?2 AND \
+        (?7 IS NULL OR lease_expires_at > ?8) ON CONFLICT (tenant, lease_id) DO UPDATE SET \
+        ended = excluded.ended, digest = excluded.digest";
     let run = &slice.run;
     if let What::TaskStarted { task, attempt, lease } = &event.what
         && let Some((_, claim)) = extras.claims.iter().find(|(granted, _)| *granted == lease.id)
@@ -116,6 +117,8 @@ pub(crate) fn project(batch: &mut Batch, slice: &Slice, event: &Event, extras: &
             Cell::Integer(task.index.map_or(-1, i64::from)),
             end.word().into(),
             extras.digest.into(),
+            // What ends with a report ends while the lease lasts.
+            tasks::lasting(event.at),
         ];
         batch.expect(1, Statement::new(END, params));
     }

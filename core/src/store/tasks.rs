@@ -249,14 +249,23 @@ fn completed(what: &What, workflow: &Workflow) -> Option<Key> {
 
 /// Writes that an instance is complete which was under a lease. The row keeps the lease, by which the same report is
 /// known when it comes again; of the rest nothing else has changed since the lease was granted.
+///
+/// Refused if the lease has expired: an extension that the decision rests on may have been refused or lost, and
+/// changes no revision.
 fn complete_leased(batch: &mut Batch, slice: &Slice, key: Key, instance: &Instance) {
     const SQL: &str = "UPDATE tasks SET status = 'completed', output = ?5, finished_at = ?6, failure = NULL, \
-        wake_at = NULL WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND idx = ?4";
-    let mut params: Vec<Cell> = Vec::with_capacity(6);
+        wake_at = NULL WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND idx = ?4 AND lease_expires_at > ?7";
+    let mut params: Vec<Cell> = Vec::with_capacity(7);
     params.extend([slice.run.tenant.text().into(), slice.run.id.text().into()]);
     params.extend(key_cells(&slice.workflow, key));
     params.extend([instance.output.as_ref().into(), instance.finished_at.into()]);
+    params.push(lasting(instance.finished_at.unwrap_or(slice.run.updated_at)));
     batch.expect(1, Statement::new(SQL, params));
+}
+
+/// What a lease's end must be beyond for a report at this time to count.
+pub(crate) fn lasting(at: Timestamp) -> Cell {
+    if planted::is(Bug::ExpiredCounts) { i64::MIN.into() } else { at.into() }
 }
 
 /// Which payloads of an instance have changed: the others are not written again.

@@ -12,7 +12,7 @@ use selvedge_simulation::play;
 const SEEDS: u64 = 120;
 
 /// Worlds further on in which a promise was broken once.
-const FOUND: [u64; 6] = [
+const FOUND: [u64; 7] = [
     // A drive that looked at a due timer for ever: another server had moved its run on.
     15_789,
     // A world of our own making that could not be: somebody else's commit before there were tables.
@@ -23,6 +23,8 @@ const FOUND: [u64; 6] = [
     93_467,
     // A claim that looked again and again for what it had lost to others, and had no room for it.
     12_066,
+    // A heartbeat that came too late: before it was refused, a report believed in it, and counted after the lease.
+    68_936,
     // A property of our own making that was too strict: a sleeper whose clock is set forward wakes late by as much.
     24_783,
 ];
