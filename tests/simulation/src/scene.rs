@@ -37,9 +37,8 @@ pub struct Scene {
     pub latest_now: i64,
     /// By how much clocks were set lately, in milliseconds: on a shared database a server learns of it late.
     pub stepped: i64,
-    /// By how much clocks were ever set forward, in milliseconds. Whoever sleeps until a time sleeps as long as it was
-    /// away when he lay down.
-    pub forward: i64,
+    /// When the clock that a server alone decides by was set forward, and by how much, in milliseconds.
+    pub forward: Vec<(i64, i64)>,
     /// Until when, in the world's milliseconds, servers are excused for what went wrong.
     pub excused_until: u64,
     cursor: i64,
@@ -80,7 +79,7 @@ impl Scene {
             earliest_now: now,
             latest_now: now,
             stepped: 0,
-            forward: 0,
+            forward: Vec::new(),
             excused_until: 0,
             cursor: 0,
             is_migrated: false,
@@ -90,6 +89,12 @@ impl Scene {
     /// Something went wrong: servers are excused for a while, and for so many milliseconds more.
     pub fn excuse(&mut self, more: u64) {
         self.excused_until = self.excused_until.max(self.clock.passed() + PATIENCE + more);
+    }
+
+    /// How late a timer may be because a server alone sleeps until then: as long as it was away when it lay down,
+    /// whatever becomes of its clock meanwhile.
+    pub fn overslept(&self, due: i64) -> i64 {
+        self.forward.iter().filter(|(at, _)| *at < due).map(|(_, by)| by).sum()
     }
 
     /// Whether nothing excuses the servers now.

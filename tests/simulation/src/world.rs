@@ -395,7 +395,9 @@ impl World {
                     self.trouble(&trouble, server, by.unsigned_abs())?;
                     self.servers[server].host.step(by);
                     self.scene.stepped += by.abs();
-                    self.scene.forward += by.max(0);
+                    if by > 0 && !self.plan.shared {
+                        self.scene.forward.push((self.scene.earliest_now, by));
+                    }
                     self.read_clocks();
                 }
                 Trouble::Offline(millis) => {

@@ -66,7 +66,7 @@ impl NoLostWakeUp {
         for (id, run) in &scene.runs {
             let Some(due) = run.first_timer() else { continue };
             let late = scene.earliest_now - due.at;
-            if late > self.late + scene.forward {
+            if late > self.late + scene.overslept(due.at) {
                 let of = due
                     .task
                     .map_or(String::new(), |place| format!(" of task {}", run.spec.tasks[place].name));
