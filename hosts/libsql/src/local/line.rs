@@ -100,11 +100,11 @@ pub(super) enum Server {
 }
 
 impl Line {
-    /// Puts a job in line.
-    pub(super) fn push(&self, job: Job) -> Server {
+    /// Puts a job in line, unless nobody serves it any more.
+    pub(super) fn push(&self, job: Job) -> Option<Server> {
         let mut waiting = self.lock();
         if waiting.is_abandoned {
-            return Server::Thread;
+            return None;
         }
         let is_own = waiting.jobs.is_empty() && waiting.pace.allows_tasks() && job.is_small();
         let server = if is_own { Server::Task } else { Server::Thread };
@@ -112,7 +112,7 @@ impl Line {
         if server == Server::Thread {
             self.call(waiting);
         }
-        server
+        Some(server)
     }
 
     /// The first job, if there is one.
@@ -273,11 +273,21 @@ mod tests {
         for (name, pace, job, expected) in rows {
             let line = Line::default();
             line.lock().pace = pace;
-            assert_eq!(line.push(job), expected, "{name}");
+            assert_eq!(line.push(job), Some(expected), "{name}");
             assert_eq!(line.lock().is_called, expected == Server::Thread, "{name}");
             // Behind somebody nobody serves himself.
-            assert_eq!(line.push(small()), Server::Thread, "{name}");
+            assert_eq!(line.push(small()), Some(Server::Thread), "{name}");
         }
+    }
+
+    #[test]
+    fn nobody_stands_in_a_line_that_is_abandoned() {
+        let line = Line::default();
+        assert_eq!(line.push(job(1, 1)), Some(Server::Thread));
+        line.abandon();
+        assert!(line.pop().is_none());
+        assert_eq!(line.push(job(1, 1)), None);
+        assert!(line.pop().is_none());
     }
 
     #[test]

@@ -140,17 +140,17 @@ struct Wait<T> {
     answer: oneshot::Receiver<Result<T, DatabaseError>>,
     /// Where the task is to serve the line itself.
     own: Option<Arc<Writing>>,
+    /// Whether the call was put in line at all: then nobody knows what became of it without an answer.
+    in_line: bool,
 }
 
 impl Writing {
     /// Puts a job in line at once and returns the wait for its answer.
     fn line_up<T>(self: &Arc<Self>, job: impl FnOnce(Reply<T>) -> Job) -> Wait<T> {
         let (reply, answer) = oneshot::channel();
-        let own = match self.line.push(job(reply)) {
-            Server::Thread => None,
-            Server::Task => Some(self.clone()),
-        };
-        Wait { answer, own }
+        let server = self.line.push(job(reply));
+        let own = (server == Some(Server::Task)).then(|| self.clone());
+        Wait { answer, own, in_line: server.is_some() }
     }
 
     /// Serves until the line is closed and empty, then closes the database. The thread's work.
@@ -218,7 +218,7 @@ impl<T> Future for Wait<T> {
         let answer = ready!(Pin::new(&mut self.answer).poll(context));
         Poll::Ready(answer.unwrap_or_else(|_| {
             let message = "the writer has stopped".into();
-            Err(DatabaseError::Unavailable { message, indeterminate: true })
+            Err(DatabaseError::Unavailable { message, indeterminate: self.in_line })
         }))
     }
 }
