@@ -132,7 +132,8 @@ id!(
     SessionId, "a session id", "^[A-Za-z0-9._~-]{1,128}$", is_caller_id
 );
 id!(
-    /// A lease's id, made by the server: [`LeaseId::of`] says of what.
+    /// A lease's id, made by the server: the run, the task and the index of a fan-out's element that it is for, and
+    /// random digits.
     LeaseId, "a lease id", "^[A-Za-z0-9._~-]{1,256}$",
     |t| in_length(t, 256) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-".contains(&b))
 );
