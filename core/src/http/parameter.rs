@@ -40,8 +40,19 @@ pub struct Declared {
     pub properties: Vec<(String, Json)>,
     /// Those without which the query is refused.
     pub required: Vec<String>,
-    /// What the names of free parameters begin with, up to a dot, and the schema of their values.
-    pub prefixes: Vec<(String, Json)>,
+    /// Those of free names.
+    pub families: Vec<Family>,
+}
+
+/// Parameters whose names are free but for a pattern.
+#[derive(Debug, Clone)]
+pub struct Family {
+    /// What their names match, a regular expression.
+    pub pattern: String,
+    /// What each match begins with, up to a dot.
+    pub prefix: String,
+    /// The schema of their values.
+    pub schema: Json,
 }
 
 impl PathParameter {
@@ -65,9 +76,9 @@ impl Declared {
         Self {
             properties: members("properties").into_iter().collect(),
             required: required.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
-            prefixes: members("patternProperties")
+            families: members("patternProperties")
                 .into_iter()
-                .map(|(pattern, schema)| (prefix_of(&pattern), schema))
+                .map(|(pattern, schema)| Family { prefix: prefix_of(&pattern), pattern, schema })
                 .collect(),
         }
     }
@@ -79,7 +90,7 @@ impl Declared {
 
     /// Whether this parameter belongs to a family of free names.
     pub fn is_free(&self, name: &str) -> bool {
-        self.prefixes.iter().any(|(prefix, _)| name.starts_with(prefix.as_str()))
+        self.families.iter().any(|family| name.starts_with(family.prefix.as_str()))
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::http::catalogue::{Conditional, Idempotency, Operation};
 use crate::http::limits::IDEMPOTENCY_KEY_BYTES_MAX;
-use crate::http::parameter::{Declared, PathParameter};
+use crate::http::parameter::{Declared, Family, PathParameter};
 
 use super::components::Components;
 
@@ -52,7 +52,7 @@ fn query_parameters(declared: &Declared, components: &mut Components) -> Vec<Jso
         })
     });
     let fixed: Vec<Json> = fixed.collect();
-    let free = declared.prefixes.iter().map(|(prefix, schema)| {
+    let free = declared.families.iter().map(|Family { pattern, prefix, schema }| {
         let mut schema = components.request_part(schema);
         json!({
             "name": prefix.trim_end_matches('.'),
@@ -63,7 +63,7 @@ fn query_parameters(declared: &Declared, components: &mut Components) -> Vec<Jso
             "explode": true,
             "schema": {
                 "type": "object",
-                "propertyNames": { "pattern": format!("^{}.", prefix.replace('.', "\\.")) },
+                "propertyNames": { "pattern": pattern },
                 "additionalProperties": schema,
             },
         })
@@ -164,7 +164,7 @@ mod tests {
             r#""tag" {"default":[],"items":{"type":"string"},"type":"array"}"#,
             concat!(
                 r#""attribute" {"additionalProperties":{"type":"string"},"#,
-                r#""propertyNames":{"pattern":"^attribute\\.."},"type":"object"}"#
+                r#""propertyNames":{"pattern":"^attribute\\."},"type":"object"}"#
             ),
         ];
         assert_eq!(seen, expected);
