@@ -8,7 +8,7 @@ use crate::http::answer::Answer;
 use crate::http::call::Call;
 use crate::http::page::{Cursor, FilterHash, Limit, Page};
 use crate::http::problem::{FieldError, Problem, Slug};
-use crate::ids::{RunId, SessionId, Tag, WorkflowName};
+use crate::ids::{RunId, SessionId, Tag, TaskName, WorkflowName};
 use crate::platform::Platform;
 use crate::store::database::{Cell, Database};
 use crate::store::run_list::{self, AttributeFilter, Comparison, Direction, Filter, Place, SortBy};
@@ -189,7 +189,7 @@ fn place(key: &[Value]) -> Result<Place, Problem> {
 
 fn filter(query: RunsQuery, attributes: Vec<(String, String)>) -> Result<Filter, Problem> {
     if let Some(prefix) = &query.id_prefix
-        && prefix.parse::<crate::ids::LeaseId>().is_err()
+        && prefix.parse::<RunId>().is_err()
     {
         return Err(Problem::invalid_parameter(
             "/query/id_prefix",
@@ -224,7 +224,7 @@ fn attribute_filters(attributes: Vec<(String, String)>) -> Result<Vec<AttributeF
             Some((name, _)) => (name, None),
         };
         match comparison {
-            Some(comparison) if name.parse::<crate::ids::TaskName>().is_ok() => {
+            Some(comparison) if name.parse::<TaskName>().is_ok() => {
                 filters.push(AttributeFilter { name: name.to_owned(), comparison, values: readings(&value) });
             }
             _ => errors.push(FieldError::new(
