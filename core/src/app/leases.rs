@@ -344,7 +344,7 @@ impl<D: Database, P: Platform> App<D, P> {
             let mut hot = slot.lock().await;
             // By the run's own time, which does not go back with the host's clock.
             let now = self.now().max(run.updated_at);
-            let batch = tasks::extend(&run.id, &self.tenant, &of.key, lease, now);
+            let batch = tasks::extend(&self.tenant, &of, lease, now);
             let expires_at = now.plus(lease.ttl).max(lease.expires_at);
             if let Some(hot) = hot.as_mut() {
                 hot.extend(key, id, now, expires_at);

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use crate::value::Payload;
 
 use super::StoreError;
-use super::columns::Columns;
+use super::columns::{Columns, element_cell};
 use super::database::{Batch, Cell, Row, Statement};
 use super::leases::{Subject, ended};
 use super::tasks::RowKey;
@@ -126,7 +126,7 @@ pub(crate) fn insert(
 pub(crate) fn of_instance(tenant: &TenantId, run: &RunId, task: &str, index: Option<u32>) -> Statement {
     const SQL: &str = "SELECT key, value FROM checkpoints WHERE tenant = ?1 AND run_id = ?2 AND task = ?3 AND \
         idx = ?4 ORDER BY key";
-    let index = Cell::Integer(index.map_or(-1, i64::from));
+    let index = element_cell(index);
     Statement::new(SQL, vec![tenant.text().into(), run.text().into(), task.into(), index])
 }
 

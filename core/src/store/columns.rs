@@ -96,6 +96,11 @@ impl Columns {
     }
 }
 
+/// The cell of `idx`: which element of a fan-out an instance is for, -1 for a task without one.
+pub(crate) fn element_cell(index: Option<u32>) -> Cell {
+    Cell::Integer(index.map_or(-1, i64::from))
+}
+
 /// The JSON text of plain data.
 pub(crate) fn json_cell<T: serde::Serialize + ?Sized>(value: &T) -> Cell {
     Cell::Text(json_text(value).expect("plain data has a JSON text"))

@@ -18,7 +18,7 @@ use crate::ids::{LeaseId, RequestKey, RunId, TenantId, WorkerId};
 use crate::value::Payload;
 
 use super::StoreError;
-use super::columns::Columns;
+use super::columns::{Columns, element_cell};
 use super::database::{Batch, Cell, Row, Statement};
 use super::projection::Extras;
 use super::tasks::{self, RowKey};
@@ -54,8 +54,7 @@ impl Subject {
 
     /// The cells of `run_id`, `task` and `idx`.
     pub(crate) fn cells(&self) -> [Cell; 3] {
-        let element = self.key.index.map_or(-1, i64::from);
-        [self.run.text().into(), Cell::Text(self.key.task.clone()), Cell::Integer(element)]
+        [self.run.text().into(), Cell::Text(self.key.task.clone()), element_cell(self.key.index)]
     }
 }
 
@@ -98,7 +97,7 @@ pub(crate) fn project(batch: &mut Batch, slice: &Slice, event: &Event, extras: &
             lease.id.text().into(),
             run.id.text().into(),
             task.task.text().into(),
-            Cell::Integer(task.index.map_or(-1, i64::from)),
+            element_cell(task.index),
             Cell::from(*attempt),
             lease.worker.text().into(),
             claim.text().into(),
@@ -114,7 +113,7 @@ pub(crate) fn project(batch: &mut Batch, slice: &Slice, event: &Event, extras: &
             lease.text().into(),
             run.id.text().into(),
             task.task.text().into(),
-            Cell::Integer(task.index.map_or(-1, i64::from)),
+            element_cell(task.index),
             end.word().into(),
             extras.digest.into(),
             // What ends with a report ends while the lease lasts.

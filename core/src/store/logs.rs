@@ -6,7 +6,7 @@ use crate::ids::{LeaseId, RunId, TenantId};
 use crate::time::Timestamp;
 
 use super::StoreError;
-use super::columns::Columns;
+use super::columns::{Columns, element_cell};
 use super::database::{Batch, Cell, Row, Statement};
 use super::history::take_cursors;
 use super::leases::LeaseRow;
@@ -87,7 +87,7 @@ pub(crate) fn after(tenant: &TenantId, run: &RunId, wanted: &Wanted, cursor: i64
     let mut params: Vec<Cell> = vec![tenant.text().into(), run.text().into(), cursor.into()];
     if let Some((task, index)) = &wanted.task {
         sql += " AND task = ?4 AND idx = ?5";
-        params.extend([Cell::Text(task.clone()), Cell::Integer(index.map_or(-1, i64::from))]);
+        params.extend([Cell::Text(task.clone()), element_cell(*index)]);
     }
     if let Some(stream) = &wanted.stream {
         params.push(stream.as_str().into());

@@ -10,7 +10,7 @@ use crate::time::{Duration, Timestamp};
 use crate::workflow::model::{Kind, Task, Workflow};
 
 use super::StoreError;
-use super::columns::{Columns, json_cell};
+use super::columns::{Columns, element_cell, json_cell};
 use super::database::{Batch, Cell, Row, Statement};
 use super::leases::Subject;
 
@@ -436,7 +436,7 @@ fn detail(phase: &TaskPhase) -> Cell {
 }
 
 fn key_cells(workflow: &Workflow, key: Key) -> [Cell; 2] {
-    [workflow.task(key.task).name.text().into(), Cell::Integer(key.index.map_or(-1, i64::from))]
+    [workflow.task(key.task).name.text().into(), element_cell(key.index)]
 }
 
 /// Takes the instances of a paused run out of the queues and the timers.
@@ -484,18 +484,12 @@ pub(crate) enum Stopped {
 }
 
 /// Extends a lease that is still held; never shortens it.
-pub(crate) fn extend(run: &RunId, tenant: &TenantId, key: &RowKey, lease: &Lease, now: Timestamp) -> Batch {
+pub(crate) fn extend(tenant: &TenantId, of: &Subject, lease: &Lease, now: Timestamp) -> Batch {
     const SQL: &str = "UPDATE tasks SET lease_expires_at = max(lease_expires_at, ?6) WHERE tenant = ?1 AND run_id = ?2 AND \
         task = ?3 AND idx = ?4 AND lease_id = ?5 AND status = 'running' AND lease_expires_at > ?7";
-    let params = vec![
-        tenant.text().into(),
-        run.text().into(),
-        Cell::Text(key.task.clone()),
-        Cell::Integer(key.index.map_or(-1, i64::from)),
-        lease.id.text().into(),
-        now.plus(lease.ttl).into(),
-        now.into(),
-    ];
+    let mut params = vec![tenant.text().into()];
+    params.extend(of.cells());
+    params.extend([lease.id.text().into(), now.plus(lease.ttl).into(), now.into()]);
     let mut batch = Batch::default();
     batch.expect(1, Statement::new(SQL, params));
     batch
