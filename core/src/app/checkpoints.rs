@@ -18,6 +18,7 @@ use crate::time::Timestamp;
 use crate::value::{Payload, Value};
 
 use super::App;
+use super::leases;
 use super::runs::payload;
 
 /// A task instance may have at most this many checkpoints.
@@ -94,11 +95,10 @@ impl<D: Database, P: Platform> App<D, P> {
 }
 
 fn lost(place: &Place) -> Problem {
-    let why = match place.ended.as_deref() {
-        Some(how) => format!("its attempt has {how}"),
-        None => "it has expired".to_owned(),
-    };
-    Problem::new(Slug::LeaseLost, format!("the lease is no longer held: {why}"))
+    match place.ended.as_deref() {
+        None => leases::lost("it has expired"),
+        ended => leases::ended(ended),
+    }
 }
 
 fn has_room(place: &Place, value: &Payload) -> Result<(), Problem> {

@@ -300,11 +300,7 @@ impl<D: Database, P: Platform> App<D, P> {
         let completion = row.output.as_ref().map(|output| Ending::Complete(output.clone()).digest());
         let first = row.digest.as_deref().or(completion.as_deref());
         if first != Some(digest) && !planted::is(Bug::SecondReport) {
-            let how = row.ended.as_deref().unwrap_or("ended");
-            return Err(Problem::new(
-                Slug::LeaseLost,
-                format!("the lease is no longer held: its attempt has {how}"),
-            ));
+            return Err(ended(row.ended.as_deref()));
         }
         if wanted == Wanted::Minimal {
             return Ok(taken());
@@ -330,9 +326,8 @@ impl<D: Database, P: Platform> App<D, P> {
         let key = of.key.key(&workflow).map_err(|error| self.problem(&error))?;
         let instance = next().map(tasks::read_instance).transpose().map_err(|error| self.problem(&error))?;
         let lease = instance.as_ref().and_then(|(_, i)| i.lease()).filter(|lease| lease.id == *id);
-        let lost = |why: &str| Problem::new(Slug::LeaseLost, format!("the lease is no longer held: {why}"));
         let Some(lease) = lease else {
-            return Err(lost(&format!("its attempt has {}", row.ended.as_deref().unwrap_or("ended"))));
+            return Err(ended(row.ended.as_deref()));
         };
         if let Some(timeout) = workflow.task(key.task).timeout
             && self.is_past(lease.granted_at.plus(timeout))
@@ -427,6 +422,22 @@ impl Ending {
             Ending::Release => Command::Release { key, lease },
         }
     }
+}
+
+/// The refusal of what a worker says on a lease that is lost.
+pub(super) fn lost(why: &str) -> Problem {
+    Problem::new(Slug::LeaseLost, format!("the lease is no longer held: {why}"))
+}
+
+/// The refusal where the lease has ended, by the word of [`crate::engine::event::LeaseEnd`].
+pub(super) fn ended(how: Option<&str>) -> Problem {
+    lost(match how {
+        Some("completed") => "its attempt has completed",
+        Some("failed") => "its attempt has failed",
+        Some("released") => "it was released",
+        Some("cancelled") => "its run was stopped",
+        _ => "it has ended",
+    })
 }
 
 fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 use crate::value::Value;
 
 use super::App;
+use super::leases;
 use super::request::{Keep, Stored};
 use super::shapes::LogShape;
 use super::workflows::cut;
@@ -103,8 +104,7 @@ impl<D: Database, P: Platform> App<D, P> {
             return Ok(answer);
         }
         let lease = self.lease(&id).await?;
-        let how = lease.ended.as_deref().unwrap_or("ended");
-        Err(Problem::new(Slug::LeaseLost, format!("the lease is no longer held: its attempt has {how}")))
+        Err(leases::ended(lease.ended.as_deref()))
     }
 
     /// The chunks whose numbers are not stored yet, each number once.
