@@ -133,11 +133,17 @@ impl Database for Local {
 }
 
 /// Where the answer of one call is sent.
-type Reply<T> = oneshot::Sender<Result<T, DatabaseError>>;
+type Reply<T> = oneshot::Sender<Told<T>>;
+
+/// What a caller is told. It gets its batches back, to drop them where they were made: the writer has no time for it.
+struct Told<T> {
+    answer: Result<T, DatabaseError>,
+    _spent: Vec<Batch>,
+}
 
 /// The wait for the answer of one call. Dropping it disturbs nobody.
 struct Wait<T> {
-    answer: oneshot::Receiver<Result<T, DatabaseError>>,
+    told: oneshot::Receiver<Told<T>>,
     /// Where the task is to serve the line itself.
     own: Option<Arc<Writing>>,
     /// Whether the call was put in line at all: then nobody knows what became of it without an answer.
@@ -147,10 +153,10 @@ struct Wait<T> {
 impl Writing {
     /// Puts a job in line at once and returns the wait for its answer.
     fn line_up<T>(self: &Arc<Self>, job: impl FnOnce(Reply<T>) -> Job) -> Wait<T> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, told) = oneshot::channel();
         let server = self.line.push(job(reply));
         let own = (server == Some(Server::Task)).then(|| self.clone());
-        Wait { answer, own, in_line: server.is_some() }
+        Wait { told, own, in_line: server.is_some() }
     }
 
     /// Serves until the line is closed and empty, then closes the database. The thread's work.
@@ -215,11 +221,14 @@ impl<T> Future for Wait<T> {
         if let Some(writing) = self.own.take() {
             writing.serve_here();
         }
-        let answer = ready!(Pin::new(&mut self.answer).poll(context));
-        Poll::Ready(answer.unwrap_or_else(|_| {
-            let message = "the writer has stopped".into();
-            Err(DatabaseError::Unavailable { message, indeterminate: self.in_line })
-        }))
+        let told = ready!(Pin::new(&mut self.told).poll(context));
+        Poll::Ready(told.map_or_else(
+            |_| {
+                let message = "the writer has stopped".into();
+                Err(DatabaseError::Unavailable { message, indeterminate: self.in_line })
+            },
+            |told| told.answer,
+        ))
     }
 }
 

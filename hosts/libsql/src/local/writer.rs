@@ -13,12 +13,12 @@ use std::sync::Arc;
 use selvedge::store::database::{DatabaseError, Outcome, Row, Statement};
 use selvedge_sqlite::{Answer, Connection, Failure, transact};
 
-use super::Reply;
 use super::connection::{self, Folding};
 use super::line::{Call, Job, Line, Server};
 use super::open::Source;
 use super::readers::Readers;
 use super::stats::Counters;
+use super::{Reply, Told};
 
 /// Batches after which a group is closed, so that those in it do not wait for an endless line.
 const GROUP_BATCHES_MAX: usize = 1_024;
@@ -38,14 +38,17 @@ pub(super) struct Writer {
     counters: Arc<Counters>,
 }
 
+/// One call of a group, with what it is told.
+type Written = (Reply<Vec<Outcome>>, Told<Vec<Outcome>>);
+
 /// What was done, before anybody was told. It is told when the writer is free again: whoever is told may run at once,
 /// on this very thread.
 #[must_use]
 pub(super) enum Served {
     /// Nobody was in line.
     Nothing,
-    /// A group.
-    Wrote(Vec<(Reply<Vec<Outcome>>, Answer)>),
+    /// A group: whom to tell, and what.
+    Wrote(Vec<Written>),
     /// A view.
     Read(Reply<Vec<Vec<Row>>>, Result<Vec<Vec<Row>>, DatabaseError>),
 }
@@ -72,7 +75,7 @@ impl Writer {
         self.fold(if by == Server::Thread { Folding::Due } else { Folding::Left });
         match line.pop() {
             None => Served::Nothing,
-            Some(Job::Write(first)) => Served::Wrote(self.commit(vec![first], line)),
+            Some(Job::Write(first)) => self.commit(vec![first], line),
             Some(Job::Read { reads, reply }) => Served::Read(reply, self.read(&reads)),
         }
     }
@@ -96,7 +99,7 @@ impl Writer {
     }
 
     /// Commits a group, with those that join it, as one transaction.
-    fn commit(&mut self, mut group: Vec<Call>, line: &Line) -> Vec<(Reply<Vec<Outcome>>, Answer)> {
+    fn commit(&mut self, mut group: Vec<Call>, line: &Line) -> Served {
         let readers = self.readers.clone();
         readers.iter().for_each(|readers| readers.let_go());
         let answers = self.transact(&mut group, line).unwrap_or_else(|error| {
@@ -104,7 +107,8 @@ impl Writer {
             group.iter().map(|_| Err(error.clone())).collect()
         });
         readers.iter().for_each(|readers| readers.outdate());
-        group.into_iter().map(|call| call.reply).zip(answers).collect()
+        let told = |(call, answer): (Call, Answer)| (call.reply, Told { answer, _spent: call.batches });
+        Served::Wrote(group.into_iter().zip(answers).map(told).collect())
     }
 
     /// The answers of a group that was committed, or the error of one of which nothing was.
@@ -163,12 +167,12 @@ impl Served {
         match self {
             Served::Nothing => {}
             Served::Wrote(answers) => {
-                for (reply, answer) in answers {
-                    let _ = reply.send(answer);
+                for (reply, told) in answers {
+                    let _ = reply.send(told);
                 }
             }
             Served::Read(reply, rows) => {
-                let _ = reply.send(rows);
+                let _ = reply.send(Told { answer: rows, _spent: Vec::new() });
             }
         }
     }
@@ -207,7 +211,7 @@ mod tests {
     use crate::local::lock::Lock;
     use crate::local::open::Options;
 
-    type Answer = futures_channel::oneshot::Receiver<Result<Vec<Outcome>, DatabaseError>>;
+    type Waiting = futures_channel::oneshot::Receiver<Told<Vec<Outcome>>>;
 
     /// A writer whom nobody serves but the test, which says which calls meet in a group.
     struct Bench {
@@ -238,7 +242,7 @@ mod tests {
         ) -> Vec<Result<Vec<Outcome>, DatabaseError>> {
             let (group, answers): (Vec<_>, Vec<_>) =
                 calls.into_iter().map(|texts| call([batch(&texts)])).unzip();
-            Served::Wrote(self.writer.commit(group, &Line::default())).tell();
+            self.writer.commit(group, &Line::default()).tell();
             answers.into_iter().map(answered).collect()
         }
 
@@ -394,7 +398,7 @@ mod tests {
         assert_eq!(answered(answer), Ok(vec![Outcome::Committed]));
     }
 
-    fn call<const N: usize>(batches: [Batch; N]) -> (Call, Answer) {
+    fn call<const N: usize>(batches: [Batch; N]) -> (Call, Waiting) {
         let (reply, answer) = futures_channel::oneshot::channel();
         (Call::new(batches.into(), reply), answer)
     }
@@ -404,7 +408,7 @@ mod tests {
         Batch { writes: statements.map(|statement| (statement, Expect::Any)).collect() }
     }
 
-    fn answered<T>(mut answer: futures_channel::oneshot::Receiver<T>) -> T {
-        answer.try_recv().expect("the writer is alive").expect("the writer has answered")
+    fn answered<T>(mut waiting: futures_channel::oneshot::Receiver<Told<T>>) -> Result<T, DatabaseError> {
+        waiting.try_recv().expect("the writer is alive").expect("the writer has answered").answer
     }
 }
