@@ -164,8 +164,8 @@ pub(crate) fn held_by(tenant: &TenantId, worker: &str) -> Statement {
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),
-        " FROM tasks t LEFT JOIN leases l ON l.tenant = t.tenant AND l.lease_id = t.lease_id WHERE t.tenant = ?1 AND \
-         t.worker_id = ?2 AND t.status = 'running'"
+        " FROM tasks t INDEXED BY tasks_leased LEFT JOIN leases l ON l.tenant = t.tenant AND \
+         l.lease_id = t.lease_id WHERE t.tenant = ?1 AND t.worker_id = ?2 AND t.status = 'running'"
     );
     Statement::new(SQL, vec![tenant.text().into(), worker.into()])
 }

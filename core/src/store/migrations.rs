@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0003_modules.sql"),
     include_str!("../../../migrations/0004_fewer_indexes.sql"),
     include_str!("../../../migrations/0005_history_in_order.sql"),
+    include_str!("../../../migrations/0006_leased_tasks.sql"),
 ];
 
 /// The newest version that this program knows.

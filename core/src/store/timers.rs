@@ -16,17 +16,20 @@ pub(crate) fn due_runs(tenant: &TenantId, now: Timestamp, limit: u32) -> Stateme
 
 /// The instances of which a timer is due, the longest due first.
 pub(crate) fn due_tasks(tenant: &TenantId, now: Timestamp, limit: u32) -> Statement {
-    const SQL: &str = "SELECT run_id, task, idx FROM tasks WHERE tenant = ?1 AND wake_at <= ?2 AND parked = 0 \
-        ORDER BY wake_at LIMIT ?3";
+    const SQL: &str = "SELECT run_id, task, idx, wake_at FROM tasks WHERE tenant = ?1 AND wake_at <= ?2 AND \
+        parked = 0 AND status <> 'running' UNION ALL SELECT run_id, task, idx, wake_at FROM tasks WHERE \
+        tenant = ?1 AND wake_at <= ?2 AND status = 'running' ORDER BY wake_at LIMIT ?3";
     Statement::new(SQL, vec![tenant.text().into(), now.into(), limit.into()])
 }
 
-/// The earliest timers of a tenant, of runs and of instances: two statements of one cell each.
-pub(crate) fn next(tenant: &TenantId) -> [Statement; 2] {
+/// The earliest timers of a tenant, of runs, of instances, and of those under a lease: three statements of one cell each.
+pub(crate) fn next(tenant: &TenantId) -> [Statement; 3] {
     const RUNS: &str = "SELECT min(wake_at) FROM runs WHERE tenant = ?1 AND wake_at IS NOT NULL";
-    const TASKS: &str =
-        "SELECT min(wake_at) FROM tasks WHERE tenant = ?1 AND wake_at IS NOT NULL AND parked = 0";
-    [RUNS, TASKS].map(|sql| Statement::new(sql, vec![tenant.text().into()]))
+    const TASKS: &str = "SELECT min(wake_at) FROM tasks WHERE tenant = ?1 AND wake_at IS NOT NULL AND \
+        parked = 0 AND status <> 'running'";
+    const LEASED: &str = "SELECT min(wake_at) FROM tasks WHERE tenant = ?1 AND wake_at IS NOT NULL AND \
+        status = 'running'";
+    [RUNS, TASKS, LEASED].map(|sql| Statement::new(sql, vec![tenant.text().into()]))
 }
 
 /// Every tenant of the database.

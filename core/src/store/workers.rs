@@ -20,11 +20,15 @@ pub(crate) struct WorkerRow {
     pub(crate) leases: u32,
 }
 
-macro_rules! columns {
-    () => {
-        "worker_id, queues, labels, capacity, draining, registered_at, last_seen_at, (SELECT count(*) FROM \
-         tasks WHERE tasks.tenant = workers.tenant AND tasks.worker_id = workers.worker_id AND \
-         tasks.status = 'running')"
+/// The columns that [`read`] takes, with what counts a worker's leases: all that are held are looked through for it,
+/// so that holding one costs no index of workers.
+macro_rules! select {
+    ($leases:literal) => {
+        concat!(
+            "SELECT worker_id, queues, labels, capacity, draining, registered_at, last_seen_at, ",
+            $leases,
+            " FROM workers "
+        )
     };
 }
 
@@ -91,7 +95,8 @@ pub(crate) fn drain(tenant: &TenantId, id: &WorkerId) -> Batch {
 /// Forgets a draining worker that holds no lease any more.
 pub(crate) fn forget(tenant: &TenantId, id: &WorkerId) -> Batch {
     const SQL: &str = "DELETE FROM workers WHERE tenant = ?1 AND worker_id = ?2 AND draining = 1 AND NOT \
-        EXISTS (SELECT 1 FROM tasks WHERE tenant = ?1 AND worker_id = ?2 AND status = 'running')";
+        EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_leased WHERE tenant = ?1 AND worker_id = ?2 AND \
+        status = 'running')";
     let mut batch = Batch::default();
     batch.push(Statement::new(SQL, vec![tenant.text().into(), id.text().into()]));
     batch
@@ -99,16 +104,23 @@ pub(crate) fn forget(tenant: &TenantId, id: &WorkerId) -> Batch {
 
 /// The worker of this id.
 pub(crate) fn by_id(tenant: &TenantId, id: &WorkerId) -> Statement {
-    const SQL: &str = concat!("SELECT ", columns!(), " FROM workers WHERE tenant = ?1 AND worker_id = ?2");
+    const SQL: &str = concat!(
+        select!(
+            "(SELECT count(*) FROM tasks INDEXED BY tasks_leased WHERE tenant = ?1 AND worker_id = ?2 AND \
+             status = 'running')"
+        ),
+        "WHERE tenant = ?1 AND worker_id = ?2"
+    );
     Statement::new(SQL, vec![tenant.text().into(), id.text().into()])
 }
 
 /// The workers registered before a place, newest first.
 pub(crate) fn list(tenant: &TenantId, before: Option<(i64, &str)>, limit: u32) -> Statement {
     const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM workers WHERE tenant = ?1 AND (registered_at, worker_id) < (?2, ?3) \
+        select!("coalesce(leases, 0)"),
+        "LEFT JOIN (SELECT worker_id AS holder, count(*) AS leases FROM tasks \
+         INDEXED BY tasks_leased WHERE tenant = ?1 AND status = 'running' GROUP BY worker_id) ON \
+         holder = worker_id WHERE tenant = ?1 AND (registered_at, worker_id) < (?2, ?3) \
          ORDER BY registered_at DESC, worker_id DESC LIMIT ?4"
     );
     let (registered_at, id) = before.unwrap_or((i64::MAX, ""));
