@@ -379,7 +379,6 @@ impl<D: Database, P: Platform> App<D, P> {
             let Some(instance) = slice.get(key) else { continue };
             let Some(lease) = instance.lease() else { continue };
             let attempt_ends = task.timeout.map(|timeout| lease.granted_at.plus(timeout));
-            self.held.remember(lease.id.clone(), slice.run.id.clone(), key);
             claimed.push(ClaimedTask {
                 lease_id: lease.id.clone(),
                 run_id: slice.run.id.clone(),

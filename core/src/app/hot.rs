@@ -102,6 +102,12 @@ impl HotRuns {
         slots.entry((tenant.clone(), run.clone())).or_default().clone()
     }
 
+    /// The place of a run, if it has one.
+    pub(super) fn find(&self, tenant: &TenantId, run: &RunId) -> Option<Slot> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get(&(tenant.clone(), run.clone())).cloned()
+    }
+
     /// Forgets a run, such as one that has ended.
     pub(super) fn forget(&self, tenant: &TenantId, run: &RunId) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);

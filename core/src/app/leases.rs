@@ -9,7 +9,7 @@ use crate::engine::{Command, Decided, Key, RetryWish, RunPhase};
 use crate::http::answer::{Answer, AnswerBody};
 use crate::http::call::Call;
 use crate::http::problem::{FieldError, Problem, Slug};
-use crate::ids::LeaseId;
+use crate::ids::{LeaseId, RunId};
 use crate::planted::{self, Bug};
 use crate::platform::Platform;
 use crate::store::database::{Database, Outcome};
@@ -21,7 +21,7 @@ use crate::value::{Payload, Value};
 use super::App;
 use super::commit::ROWS_READ_ALONG;
 use super::fault::Fault;
-use super::hot::HotRun;
+use super::hot::{HotRun, Kept};
 use super::request::{Ask, Keep, digest};
 use super::runs::payload;
 use super::shapes::{Heartbeat, TaskShape};
@@ -239,7 +239,7 @@ impl<D: Database, P: Platform> App<D, P> {
         wanted: Wanted,
     ) -> Result<Answer, Problem> {
         let digest = ending.digest();
-        let (run, key, read) = match self.held.find(id) {
+        let (run, key, read) = match self.held(id).await {
             Some((run, key)) => (run, key, None),
             None => {
                 let (row, read) = Box::pin(self.look_up(id)).await?;
@@ -254,7 +254,6 @@ impl<D: Database, P: Platform> App<D, P> {
         let along = Ask { if_match: None, keep, digest: Some(&digest), answer };
         let command = ending.command(key, id.clone());
         let ended = self.command_on(&self.tenant, &run, &command, &along, read).await;
-        self.held.forget(id);
         match ended {
             Ok(_) if wanted == Wanted::Minimal => Ok(taken()),
             Ok(decided) => Ok(task_answer(&decided, key)),
@@ -268,6 +267,22 @@ impl<D: Database, P: Platform> App<D, P> {
             }
             Err(Fault::NoRun) => Err(Problem::not_found("lease", id)),
             Err(fault) => Err(self.fault(fault, run.as_str())),
+        }
+    }
+
+    /// What a lease is of that is held in a run kept here: then nothing need be read for a report on it. A hint, since
+    /// the decision checks the lease.
+    async fn held(&self, id: &LeaseId) -> Option<(RunId, Key)> {
+        let (run, task, index) = id.names()?;
+        let slot = self.hot.find(&self.tenant, &run)?;
+        let place = slot.lock().await;
+        let hot = place.as_ref()?;
+        let key = Key { task: hot.workflow.index(task)?, index };
+        match hot.instance(key) {
+            Kept::Instance(instance) if instance.lease().is_some_and(|lease| lease.id == *id) => {
+                Some((run, key))
+            }
+            _ => None,
         }
     }
 

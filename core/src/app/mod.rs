@@ -19,7 +19,6 @@ pub(crate) mod events;
 mod executor;
 mod fault;
 mod hand_over;
-mod held;
 mod hot;
 pub(crate) mod leases;
 pub(crate) mod lists;
@@ -64,7 +63,6 @@ use alarm::Alarm;
 use bells::Bells;
 use clock::Clock;
 use desks::Desks;
-use held::Held;
 use hot::HotRuns;
 use metrics::Requests;
 use polls::Polls;
@@ -164,7 +162,6 @@ pub struct App<D, P> {
     desks: Desks,
     /// Idempotency scopes whose first request is under way.
     under_way: Mutex<HashSet<String>>,
-    held: Held,
     requests: Requests,
     closing: std::sync::atomic::AtomicBool,
 }
@@ -201,7 +198,6 @@ impl<D: Database, P: Platform> App<D, P> {
             alarm: Alarm::default(),
             desks: Desks::default(),
             under_way: Mutex::default(),
-            held: Held::default(),
             requests: Requests::default(),
             closing: false.into(),
         };
