@@ -12,6 +12,7 @@ use selvedge::value::Value;
 use selvedge::{App, Budget, Settings};
 use selvedge_libsql::{Local, local};
 use selvedge_tokio::TokioPlatform;
+use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 
 const CHAIN: &str = r#"{"selvedge":1,"name":"chain","tasks":{"a":{"worker":"q"},
@@ -29,12 +30,15 @@ struct Server {
 #[derive(Debug, Clone)]
 struct Deaf {
     inner: Local,
+    /// Reads wait while somebody writes it.
+    gate: Arc<RwLock<()>>,
     writes: Arc<AtomicUsize>,
     reads: Arc<AtomicUsize>,
 }
 
 impl Database for Deaf {
     async fn read(&self, reads: Vec<Statement>) -> Result<Vec<Vec<Row>>, DatabaseError> {
+        let _open = self.gate.read().await;
         match one_of(&self.reads) {
             true => Err(unavailable()),
             false => self.inner.read(reads).await,
@@ -71,7 +75,7 @@ impl Server {
     async fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let inner = Local::open(&directory.path().join("t.db"), local::Options::default()).expect("it opens");
-        let database = Deaf { inner, writes: Arc::default(), reads: Arc::default() };
+        let database = Deaf { inner, gate: Arc::default(), writes: Arc::default(), reads: Arc::default() };
         let app = App::open(database.clone(), TokioPlatform::default(), Settings::default()).await;
         let server = Self { app: Arc::new(app.expect("it migrates")), database, _directory: directory };
         for (name, document) in [("chain", CHAIN), ("one", ONE)] {
@@ -128,6 +132,28 @@ async fn a_workflow_whose_worker_waits_takes_two_commits_and_three_otherwise() {
         server.ask("GET", &format!("runs/{id}/result"), "").await;
         assert_eq!(server.commits() - before, expected, "the worker waits: {waits}");
     }
+}
+
+#[tokio::test]
+async fn a_backlog_keeps_its_order_while_claims_look() {
+    let server = Server::new().await;
+    let start = async |id: &str| {
+        server.ask("POST", "runs", &format!(r#"{{"workflow":"one","id":"{id}"}}"#)).await;
+    };
+    for id in ["r1", "r2", "r3", "r4", "r5"] {
+        start(id).await;
+    }
+    let mut claimed = Vec::new();
+    for id in ["r6", "r7", "r8", "r9"] {
+        // While this claim looks at the queue another run is started: that is not its turn.
+        let gate = server.database.gate.write().await;
+        let waiting = server.waiting("w", "[]").await;
+        start(id).await;
+        drop(gate);
+        claimed.extend(runs(&waiting.await.expect("no panic")));
+    }
+    claimed.extend(runs(&server.ask("POST", "tasks/claim", &claim("w", "[]", "0s")).await));
+    assert_eq!(claimed, ["r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9"]);
 }
 
 #[tokio::test]
@@ -297,6 +323,11 @@ async fn ask(app: &App<Deaf, TokioPlatform>, method: &str, path: &str, body: &st
 fn leases(claimed: &Value) -> Vec<String> {
     let tasks = claimed.get("tasks").and_then(Value::as_array).expect("a list of tasks");
     tasks.iter().map(|task| text(task, "lease_id")).collect()
+}
+
+fn runs(claimed: &Value) -> Vec<String> {
+    let tasks = claimed.get("tasks").and_then(Value::as_array).expect("a list of tasks");
+    tasks.iter().map(|task| text(task, "run_id")).collect()
 }
 
 fn text(value: &Value, name: &str) -> String {
