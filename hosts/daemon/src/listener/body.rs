@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+/// What of an answer's body is handed over at once: hyper copies it behind what is in line already.
+const PIECE_BYTES_MAX: usize = 64 << 10;
 /// How long a request's body may stand still.
 const BODY_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -51,35 +53,53 @@ impl Drop for Flight {
     }
 }
 
-/// An answer's body, in flight.
+/// An answer's body, in flight and in pieces.
 pub(super) struct Download<B> {
     body: B,
+    /// What of a long frame is left.
+    rest: Bytes,
     _flight: Flight,
 }
 
 impl<B> Download<B> {
     pub(super) fn new(body: B, flight: Flight) -> Self {
-        Self { body, _flight: flight }
+        Self { body, rest: Bytes::new(), _flight: flight }
     }
 }
 
-impl<B: Body + Unpin> Body for Download<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes> + Unpin> Body for Download<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.rest.is_empty() {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            };
+            match frame.into_data() {
+                Ok(data) => self.rest = data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let length = self.rest.len().min(PIECE_BYTES_MAX);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (mut hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }
 
@@ -131,5 +151,37 @@ impl Body for Upload {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Full};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_long_answer_is_handed_over_in_pieces() {
+        let rows = [
+            (0, vec![]),
+            (1, vec![1]),
+            (PIECE_BYTES_MAX, vec![PIECE_BYTES_MAX]),
+            (2 * PIECE_BYTES_MAX + 7, vec![PIECE_BYTES_MAX, PIECE_BYTES_MAX, 7]),
+        ];
+        for (length, pieces) in rows {
+            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let flight = Flight::new(&Arc::new(Traffic::default()));
+            let mut body = Download::new(Full::new(Bytes::from(bytes.clone())), flight);
+            let (mut seen, mut whole) = (Vec::new(), Vec::new());
+            while !body.is_end_stream() {
+                assert_eq!(body.size_hint().exact(), Some((length - whole.len()) as u64));
+                let frame = body.frame().await.expect("it is not at its end").expect("it cannot fail");
+                let piece = frame.into_data().expect("it has no trailers");
+                seen.push(piece.len());
+                whole.extend_from_slice(&piece);
+            }
+            assert!(body.frame().await.is_none());
+            assert_eq!((seen, whole), (pieces, bytes), "{length} bytes");
+        }
     }
 }
