@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::engine::event::LeaseEnd;
 use crate::engine::run::{Category, Failure};
 use crate::engine::{Command, Decided, Key, RetryWish, RunPhase};
 use crate::http::answer::{Answer, AnswerBody};
@@ -444,14 +445,14 @@ pub(super) fn lost(why: &str) -> Problem {
     Problem::new(Slug::LeaseLost, format!("the lease is no longer held: {why}"))
 }
 
-/// The refusal where the lease has ended, by the word of [`crate::engine::event::LeaseEnd`].
-pub(super) fn ended(how: Option<&str>) -> Problem {
-    lost(match how {
-        Some("completed") => "its attempt has completed",
-        Some("failed") => "its attempt has failed",
-        Some("released") => "it was released",
-        Some("cancelled") => "its run was stopped",
-        _ => "it has ended",
+/// The refusal where the lease has ended, by the word of its end.
+pub(super) fn ended(word: Option<&str>) -> Problem {
+    lost(match word.and_then(LeaseEnd::of_word) {
+        Some(LeaseEnd::Completed) => "its attempt has completed",
+        Some(LeaseEnd::Failed) => "its attempt has failed",
+        Some(LeaseEnd::Released) => "it was released",
+        Some(LeaseEnd::Cancelled) => "its run was stopped",
+        None => "it has ended",
     })
 }
 

@@ -351,7 +351,13 @@ pub enum LeaseEnd {
 }
 
 impl LeaseEnd {
-    /// The word in the lease table and in refusals.
+    /// The end of this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [LeaseEnd::Completed, LeaseEnd::Failed, LeaseEnd::Released, LeaseEnd::Cancelled];
+        all.into_iter().find(|end| end.word() == word)
+    }
+
+    /// The word in the lease table.
     pub fn word(self) -> &'static str {
         match self {
             LeaseEnd::Completed => "completed",
