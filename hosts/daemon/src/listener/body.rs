@@ -1,4 +1,5 @@
-//! Bodies with a watch on them: requests that stand still fail, answers count as under way to their end.
+//! Bodies with a watch on them: requests that stand still fail, answers count as under way to their end. Long answers
+//! are handed over in pieces.
 
 use std::future::Future;
 use std::pin::Pin;
