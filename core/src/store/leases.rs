@@ -153,7 +153,7 @@ pub(crate) fn of_claim(tenant: &TenantId, worker: &WorkerId, claim: &RequestKey)
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),
-        " FROM leases l JOIN tasks t ON t.tenant = l.tenant AND t.run_id = l.run_id AND t.task = l.task AND \
+        " FROM leases l INDEXED BY leases_claim JOIN tasks t ON t.tenant = l.tenant AND t.run_id = l.run_id AND t.task = l.task AND \
          t.idx = l.idx WHERE l.tenant = ?1 AND l.worker_id = ?2 AND l.claim_id = ?3 ORDER BY l.lease_id"
     );
     Statement::new(SQL, vec![tenant.text().into(), worker.text().into(), claim.text().into()])

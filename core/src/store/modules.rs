@@ -39,9 +39,9 @@ macro_rules! in_use {
     () => {
         "(EXISTS (SELECT 1 FROM module_uses u JOIN workflows w ON w.tenant = u.tenant AND w.name = u.workflow \
          AND w.version = u.version WHERE u.tenant = ?1 AND u.digest = ?2) OR EXISTS (SELECT 1 FROM module_uses \
-         u JOIN runs open ON open.tenant = u.tenant AND open.workflow = u.workflow AND open.version = u.version \
-         AND open.status IN ('pending', 'running', 'paused', 'cancelling') WHERE u.tenant = ?1 AND u.digest = \
-         ?2))"
+         u JOIN runs open INDEXED BY runs_status ON open.tenant = u.tenant AND open.workflow = u.workflow AND \
+         open.version = u.version AND open.status IN ('pending', 'running', 'paused', 'cancelling') WHERE \
+         u.tenant = ?1 AND u.digest = ?2))"
     };
 }
 
